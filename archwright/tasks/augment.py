@@ -1,0 +1,162 @@
+"""Augmentation of image batches: random shifts, affine maps, flips and erased squares.
+
+Vectorised over the batch, drawn from a `torch.Generator`, on CPU or GPU. Mixup is training's.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor
+
+from archwright.errors import DataError
+
+
+@dataclass(frozen=True)
+class Augmentation:
+    """Random changes of images that keep their class.
+
+    Attributes:
+        shift: largest shift in pixels, each way.
+        flip: mirror left and right, for half of the images.
+        rotate: largest rotation in degrees, each way.
+        scale: largest change of size: 0.1 draws from 0.9 to 1.1.
+        shear: largest shear, in pixels of x a pixel of y.
+        cutout: side of an erased square in pixels; 0 for none.
+        fill: value of a pixel from outside, in each channel, in the *raw* unit of the images.
+        mean: what `Task.prepare` subtracts, in each channel.
+        std: what `Task.prepare` divides by, in each channel.
+
+    Works on raw images of any dtype and on prepared (normalised, floating) ones alike.
+
+    >>> import torch
+    >>> augment = Augmentation(shift=1)
+    >>> batch = torch.arange(9.0).reshape(1, 1, 3, 3)
+    >>> augment(batch, torch.Generator().manual_seed(1)).shape
+    torch.Size([1, 1, 3, 3])
+    """
+
+    shift: int = 0
+    flip: bool = False
+    rotate: float = 0.0
+    scale: float = 0.0
+    shear: float = 0.0
+    cutout: int = 0
+    fill: tuple[float, ...] = (0.0,)
+    mean: tuple[float, ...] = (0.0,)
+    std: tuple[float, ...] = (1.0,)
+
+    def __post_init__(self) -> None:
+        for name in ("shift", "rotate", "scale", "shear", "cutout"):
+            if getattr(self, name) < 0:
+                raise DataError(f"{name} must not be negative, got {getattr(self, name)!r}")
+        if self.scale >= 1:
+            raise DataError(f"scale must be below 1 (0.1 for 90 % to 110 %), got {self.scale!r}")
+
+    def __call__(self, x: Tensor, generator: torch.Generator | None = None) -> Tensor:
+        """A changed copy of a batch.
+
+        Args:
+            x: images, `batch x channels x height x width`.
+            generator: where the randomness comes from (on the batch's device, or on the CPU).
+        """
+        if x.ndim != 4:
+            raise DataError(
+                "augmentation needs images of batch x channels x height x width, got "
+                f"{tuple(x.shape)}"
+            )
+        fill = self._fill(x)
+        if self.rotate or self.scale or self.shear:
+            x = self._affine(x, fill, generator)
+        elif self.shift or self.flip:
+            x = self._move(x, fill, generator)
+        if self.cutout:
+            x = self._erase(x, fill, generator)
+        return x
+
+    def _fill(self, x: Tensor) -> Tensor:
+        values = torch.tensor(self.fill, dtype=torch.float32)
+        if x.is_floating_point():
+            values = (values - torch.tensor(self.mean)) / torch.tensor(self.std)
+        return values.to(x.device, x.dtype).reshape(1, -1, 1, 1)
+
+    def _move(self, x: Tensor, fill: Tensor, generator: torch.Generator | None) -> Tensor:
+        """Whole-pixel shifts and flips as one gather: no interpolation, about a copy's cost."""
+        n, channels, height, width = x.shape
+        size = 2 * self.shift + 1
+        drawn = _rand(n, 3, generator=generator, device=x.device)
+        rows = torch.arange(height, device=x.device) + (drawn[:, :1] * size).long()
+        columns = torch.arange(width, device=x.device)
+        columns = columns.expand(n, width)
+        if self.flip:
+            columns = torch.where(drawn[:, 2:] < 0.5, width - 1 - columns, columns)
+        columns = columns + (drawn[:, 1:2] * size).long()
+        if self.shift:
+            edge = self.shift
+            padded = fill.expand(n, channels, height + 2 * edge, width + 2 * edge).clone()
+            padded[:, :, edge : edge + height, edge : edge + width] = x
+            x = padded
+        batch = torch.arange(n, device=x.device)[:, None, None]
+        moved = x.permute(0, 2, 3, 1)[batch, rows[:, :, None], columns[:, None, :]]
+        return moved.permute(0, 3, 1, 2).contiguous()
+
+    def _affine(self, x: Tensor, fill: Tensor, generator: torch.Generator | None) -> Tensor:
+        n, _, height, width = x.shape
+        drawn = _rand(n, 6, generator=generator, device=x.device)
+        signed = 2 * drawn - 1
+        angle = signed[:, 0] * (self.rotate * torch.pi / 180)
+        grow = 1 / (1 + signed[:, 1] * self.scale)
+        shear = signed[:, 2] * self.shear
+        mirror = torch.where(drawn[:, 5] < 0.5, -1.0, 1.0) if self.flip else torch.ones_like(angle)
+        cos, sin = torch.cos(angle) * grow, torch.sin(angle) * grow
+        # grid_sample's unit is half the image, so a rotation of pixels mixes the aspect ratio.
+        ratio = height / width
+        theta = torch.stack(
+            [
+                torch.stack([cos * mirror, (shear * cos - sin) * ratio], 1),
+                torch.stack([sin * mirror / ratio, cos + shear * sin], 1),
+            ],
+            1,
+        )
+        move = signed[:, 3:5] * 2 * self.shift / torch.tensor([width, height], device=x.device)
+        theta = torch.cat([theta, move[:, :, None]], 2)
+        grid = F.affine_grid(theta, list(x.shape), align_corners=False)
+        source = (x - fill) if x.is_floating_point() else (x.float() - fill.float())
+        moved = F.grid_sample(
+            source, grid.to(source.dtype), padding_mode="zeros", align_corners=False
+        )
+        if x.is_floating_point():
+            return moved + fill
+        return (moved + fill.float()).round_().to(x.dtype)
+
+    def _erase(self, x: Tensor, fill: Tensor, generator: torch.Generator | None) -> Tensor:
+        """Fill a square of side `cutout` about a random centre; it may reach over the edge."""
+        n, _, height, width = x.shape
+        drawn = _rand(n, 2, generator=generator, device=x.device)
+        top = (drawn[:, :1] * height).long() - self.cutout // 2
+        left = (drawn[:, 1:] * width).long() - self.cutout // 2
+        rows, columns = (torch.arange(k, device=x.device) for k in (height, width))
+        in_rows = (rows >= top) & (rows < top + self.cutout)
+        in_columns = (columns >= left) & (columns < left + self.cutout)
+        erased = (in_rows[:, :, None] & in_columns[:, None, :])[:, None]
+        return torch.where(erased, fill, x)
+
+    def to_dict(self) -> dict[str, Any]:
+        """Plain JSON values, for reports."""
+        return {
+            "shift": self.shift,
+            "flip": self.flip,
+            "rotate": self.rotate,
+            "scale": self.scale,
+            "shear": self.shear,
+            "cutout": self.cutout,
+        }
+
+
+def _rand(*shape: int, generator: torch.Generator | None, device: torch.device) -> Tensor:
+    """Uniform numbers on `device`, drawn where the generator lives."""
+    home = device if generator is None else generator.device
+    return torch.rand(*shape, generator=generator, device=home).to(device)

@@ -1,0 +1,745 @@
+"""Tables to numbers: columns of mixed types with missing values, as plain constants.
+
+scikit-learn's transformers are fitted on the training rows; what they learnt is kept as JSON
+constants, so that a table can be prepared where there is neither scikit-learn, pickle nor torch.
+"""
+
+from __future__ import annotations
+
+import math
+import re
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from functools import cached_property
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+import numpy.typing as npt
+import pandas as pd
+
+from archwright.errors import DataError, nearest, unknown_name
+
+if TYPE_CHECKING:
+    from sklearn.compose import ColumnTransformer
+
+Array = npt.NDArray[Any]
+
+COLUMN_KINDS = ("numeric", "boolean", "categorical", "date", "drop")
+"""What a column can be taken as, with `columns={"age": "categorical"}`."""
+
+MISSING = "(missing)"
+_EMPTY = frozenset({"", "?"})
+_MARKERS = _EMPTY | {"na", "n/a", "nan", "null", "none", "-", "--", ".", "missing", "unknown"}
+_TRUTH = {"true": 1.0, "false": 0.0, "yes": 1.0, "no": 0.0, "t": 1.0, "f": 0.0, "y": 1.0, "n": 0.0}
+_DATE = re.compile(r"\d{1,4}[-/.]\d{1,2}[-/.]\d{1,4}([ T]\d{1,2}:\d{2}.*)?")
+_ID_NAME = re.compile(
+    r"(?i)^(unnamed: \d+|index|idx|row.?(id|num|number|no)?|.*[_ .-]id|id|.*[a-z]I[dD]|uuid|guid)$"
+)
+_THOUSANDS = re.compile(r"^-?\d{1,3}(,\d{3})+(\.\d+)?$")
+CLIP = 8.0
+"""Standardised numbers are cut here: a stray value must not drive a network's activations."""
+
+
+@dataclass(frozen=True)
+class Column:
+    """One used column and the constants that turn it into features.
+
+    Attributes:
+        name: in the table.
+        kind: `"numeric"`, `"boolean"`, `"categorical"` or `"date"`.
+        parts: features of a date, `"days"`, `"month_sin"`, ...
+        dayfirst: whether dates are written day first.
+        categories: frequent categories, in the order of their features.
+        rare: whether there is a bucket of rare (and unknown) categories.
+    """
+
+    name: str
+    kind: str
+    parts: tuple[str, ...] = ()
+    dayfirst: bool = False
+    categories: tuple[str, ...] = ()
+    rare: bool = False
+
+
+@dataclass(frozen=True)
+class Columns:
+    """The preparation of a table.
+
+    Attributes:
+        columns: the used columns.
+        all_names: every input column of the training table, in its order.
+        dropped: unused columns and why.
+        positional: the table has no header, columns are known by their place.
+        target_position: place of the target in the training file, when positional.
+        median: of each number, over the training rows: what a missing value becomes.
+        indicator: whether a number has a feature that says "was missing".
+        mean: subtracted from each number.
+        scale: each number is divided by it.
+    """
+
+    columns: tuple[Column, ...]
+    all_names: tuple[str, ...]
+    dropped: Mapping[str, str] = field(default_factory=dict)
+    positional: bool = False
+    target_position: int | None = None
+    median: tuple[float, ...] = ()
+    indicator: tuple[bool, ...] = ()
+    mean: tuple[float, ...] = ()
+    scale: tuple[float, ...] = ()
+
+    modality = "tabular"
+
+    @cached_property
+    def number_names(self) -> tuple[str, ...]:
+        """Names of the numbers, before imputation: columns, and the parts of dates."""
+        names: list[str] = []
+        for column in self.columns:
+            if column.kind == "date":
+                names += [f"{column.name}:{part}" for part in column.parts]
+            elif column.kind != "categorical":
+                names.append(column.name)
+        return tuple(names)
+
+    @cached_property
+    def feature_names(self) -> tuple[str, ...]:
+        """Name of each feature of the prepared table."""
+        names = list(self.number_names)
+        names += [
+            f"{name}:missing"
+            for name, shown in zip(self.number_names, self.indicator, strict=True)
+            if shown
+        ]
+        for column in self.columns:
+            if column.kind == "categorical":
+                names += [f"{column.name}={value}" for value in column.categories]
+                names += [f"{column.name}=(rare)"] * column.rare
+        return tuple(names)
+
+    @property
+    def input_shape(self) -> tuple[int, ...]:
+        """Shape of one prepared row."""
+        return (len(self.feature_names),)
+
+    def apply(self, raw: Any) -> Array:
+        """Prepare a table.
+
+        Args:
+            raw: a pandas frame, a mapping of columns, a list of mappings, or an array with the
+                training table's columns. Columns may come in any order, further ones are ignored.
+
+        Returns:
+            float32, `n x features`.
+
+        Raises:
+            DataError: columns are missing, or hold what cannot be read.
+        """
+        frame = self.select(as_frame(raw))
+        numbers, texts = self.read(frame)
+        missing = np.isnan(numbers)
+        filled = np.where(missing, np.array(self.median), numbers)
+        scaled = (filled - np.array(self.mean)) / np.array(self.scale)
+        parts = [np.clip(scaled, -CLIP, CLIP), missing[:, np.array(self.indicator, bool)]]
+        for column, values in zip(self._categorical, texts, strict=True):
+            parts.append(_one_hot(values, column))
+        return np.concatenate([part.astype(np.float32) for part in parts], axis=1)
+
+    @cached_property
+    def _categorical(self) -> tuple[Column, ...]:
+        return tuple(column for column in self.columns if column.kind == "categorical")
+
+    def read(self, frame: pd.DataFrame) -> tuple[Array, list[Array]]:
+        """Numbers, `n x numbers` with NaN where missing, and each categorical column's text."""
+        numbers: list[Array] = []
+        texts: list[Array] = []
+        plain = [column.name for column in self.columns if column.kind == "numeric"]
+        if len(plain) == len(self.columns) and all(
+            dtype.kind in "iuf" for dtype in frame.dtypes if hasattr(dtype, "kind")
+        ):
+            table = frame[plain].to_numpy(dtype=np.float64, na_value=np.nan)
+            _check_finite(table, plain)
+            return table, texts
+        for column in self.columns:
+            series = frame[column.name]
+            if column.kind == "categorical":
+                texts.append(to_text(series))
+            elif column.kind == "date":
+                numbers += _date_parts(to_dates(series, column), column.parts)
+            else:
+                values = to_numbers(series)
+                _check_finite(values[:, None], [column.name])
+                numbers.append(values)
+        table = np.stack(numbers, 1) if numbers else np.empty((len(frame), 0))
+        return table, texts
+
+    def select(self, frame: pd.DataFrame) -> pd.DataFrame:
+        """The used columns of a table, found by name (or by place where there is no header)."""
+        wanted = [column.name for column in self.columns]
+        names = [str(name) for name in frame.columns]
+        if len(set(names)) == len(names) and set(wanted) <= set(names):
+            frame = frame.set_axis(names, axis=1)
+            return frame[wanted]
+        n_all = len(self.all_names)
+        if self.positional or _is_unnamed(frame):
+            if len(names) == n_all + 1 and self.target_position is not None:
+                keep = [k for k in range(len(names)) if k != self.target_position]
+                frame = frame.iloc[:, keep]
+            if frame.shape[1] == n_all:
+                return frame.set_axis(list(self.all_names), axis=1)[wanted]
+            raise DataError(
+                f"the table needs {n_all} columns in the order of training "
+                f"({_listed(self.all_names)}); got {len(names)}"
+            )
+        loose: dict[str, list[int]] = {}
+        for place, name in enumerate(names):
+            loose.setdefault(_loose(name), []).append(place)
+        places, absent = [], []
+        for name in wanted:
+            exact = [k for k, given in enumerate(names) if given == name]
+            found = exact or loose.get(_loose(name), [])
+            if len(found) > 1:
+                raise DataError(
+                    f"the table has {len(found)} columns named {name!r}: rename all but one"
+                )
+            if found:
+                places.append(found[0])
+            else:
+                absent.append(name)
+        if absent:
+            close = nearest(absent[0], names)
+            hint = f"; the nearest to {absent[0]!r} is {close!r}" if close else ""
+            raise DataError(
+                f"the table lacks {len(absent)} of the {len(wanted)} columns the network was "
+                f"trained on: {_listed(absent)}{hint}. Its columns: {_listed(names)}"
+            )
+        return frame.iloc[:, places].set_axis(wanted, axis=1)
+
+    def to_dict(self) -> dict[str, Any]:
+        """Plain JSON values."""
+        return {
+            "modality": self.modality,
+            "columns": [
+                {
+                    "name": column.name,
+                    "kind": column.kind,
+                    "parts": list(column.parts),
+                    "dayfirst": column.dayfirst,
+                    "categories": list(column.categories),
+                    "rare": column.rare,
+                }
+                for column in self.columns
+            ],
+            "all_names": list(self.all_names),
+            "dropped": dict(self.dropped),
+            "positional": self.positional,
+            "target_position": self.target_position,
+            "median": list(self.median),
+            "indicator": list(self.indicator),
+            "mean": list(self.mean),
+            "scale": list(self.scale),
+        }
+
+    @classmethod
+    def from_dict(cls, data: Mapping[str, Any]) -> Columns:
+        """The inverse of `to_dict`."""
+        return cls(
+            columns=tuple(
+                Column(
+                    name=one["name"],
+                    kind=one["kind"],
+                    parts=tuple(one["parts"]),
+                    dayfirst=one["dayfirst"],
+                    categories=tuple(one["categories"]),
+                    rare=one["rare"],
+                )
+                for one in data["columns"]
+            ),
+            all_names=tuple(data["all_names"]),
+            dropped=dict(data["dropped"]),
+            positional=data["positional"],
+            target_position=data["target_position"],
+            median=tuple(data["median"]),
+            indicator=tuple(data["indicator"]),
+            mean=tuple(data["mean"]),
+            scale=tuple(data["scale"]),
+        )
+
+
+def as_frame(raw: Any) -> pd.DataFrame:
+    """A pandas frame of a table given in any usual form.
+
+    >>> as_frame({"a": [1, 2]}).shape
+    (2, 1)
+    """
+    if isinstance(raw, pd.DataFrame):
+        return raw
+    if isinstance(raw, pd.Series):
+        return raw.to_frame().T
+    if isinstance(raw, Mapping):
+        values = list(raw.values())
+        if values and all(np.ndim(value) == 0 for value in values):
+            return pd.DataFrame([dict(raw)])
+        return pd.DataFrame(dict(raw))
+    if isinstance(raw, Sequence) and len(raw) and isinstance(raw[0], Mapping):
+        return pd.DataFrame(list(raw))
+    if hasattr(raw, "detach"):
+        raw = raw.detach().cpu().numpy()
+    array = np.asarray(raw)
+    if array.ndim == 1 and array.dtype.kind in "biuf":
+        array = array[None]
+    if array.ndim != 2:
+        raise DataError(f"a table of rows x columns is expected, got shape {array.shape}")
+    return pd.DataFrame(array)
+
+
+def _is_unnamed(frame: pd.DataFrame) -> bool:
+    return isinstance(frame.columns, pd.RangeIndex)
+
+
+def _loose(name: str) -> str:
+    return re.sub(r"[\s_.-]+", "", name).casefold()
+
+
+def _listed(names: Sequence[object], most: int = 8) -> str:
+    shown = ", ".join(repr(str(name)) for name in names[:most])
+    return shown + (f", ... ({len(names)} in all)" if len(names) > most else "")
+
+
+def _check_finite(table: Array, names: Sequence[str]) -> None:
+    bad = np.isinf(table)
+    if bad.any():
+        row, k = (int(value) for value in np.argwhere(bad)[0])
+        raise DataError(
+            f"numbers must be finite: column {names[k]!r} holds {table[row, k]} in row {row} "
+            f"({int(bad.sum())} infinite values in all). Correct it, or leave it empty (missing)"
+        )
+
+
+def _is_text(series: pd.Series) -> bool:
+    return not (
+        pd.api.types.is_numeric_dtype(series)
+        or pd.api.types.is_bool_dtype(series)
+        or pd.api.types.is_datetime64_any_dtype(series)
+        or pd.api.types.is_timedelta64_dtype(series)
+    )
+
+
+def parse_number(value: object) -> float:
+    """A number as people write it: `"1,234.5"`, `"$12"`, `"8 %"`, `"?"` (missing: NaN).
+
+    Raises:
+        ValueError: it is not a number.
+
+    >>> parse_number("$1,234.50")
+    1234.5
+    """
+    if value is None or value is pd.NaT or value is pd.NA:
+        return math.nan
+    if isinstance(value, bool | int | float | np.generic):
+        return float(value)
+    text = str(value).strip()
+    lowered = text.casefold()
+    if lowered in _MARKERS:
+        return math.nan
+    if lowered in ("true", "false"):
+        return _TRUTH[lowered]
+    try:
+        return float(text)
+    except ValueError:
+        text = text.strip("$€£¥% ")
+        if _THOUSANDS.match(text):
+            text = text.replace(",", "")
+        return float(text)
+
+
+def to_numbers(series: pd.Series) -> Array:
+    """A column as float64 with NaN where missing.
+
+    Raises:
+        DataError: text that is not a number: the column, the row and the value.
+    """
+    if not _is_text(series):
+        if pd.api.types.is_timedelta64_dtype(series):
+            return series.dt.total_seconds().to_numpy(np.float64)
+        if pd.api.types.is_datetime64_any_dtype(series):
+            raise DataError(f"column {series.name!r} holds dates where numbers are expected")
+        return series.to_numpy(dtype=np.float64, na_value=np.nan)
+    codes, unique = pd.factorize(series.to_numpy(dtype=object), use_na_sentinel=True)
+    values = np.full(len(unique) + 1, np.nan)
+    for k, value in enumerate(unique):
+        try:
+            values[k] = parse_number(value)
+        except (TypeError, ValueError):
+            row = int(np.flatnonzero(codes == k)[0])
+            raise DataError(
+                f"column {series.name!r} holds numbers, but row {row} holds {value!r} (rows count "
+                "from 0). Correct it, leave it empty (missing), or take the column as categories "
+                f"with columns={{{str(series.name)!r}: 'categorical'}}"
+            ) from None
+    return np.asarray(values[codes])
+
+
+def to_text(series: pd.Series) -> Array:
+    """A column as an object array of text; `"(missing)"` where there is nothing."""
+    codes, unique = pd.factorize(series.to_numpy(dtype=object), use_na_sentinel=True)
+    texts = np.array([_text(value) for value in unique] + [MISSING], dtype=object)
+    return np.asarray(texts[codes])
+
+
+def _text(value: object) -> str:
+    if isinstance(value, np.generic):
+        value = value.item()
+    if isinstance(value, float) and value.is_integer():
+        return str(int(value))
+    text = str(value).strip()
+    return MISSING if text in _EMPTY else text
+
+
+def to_dates(series: pd.Series, column: Column) -> pd.Series:
+    """A column as dates without time zone; NaT where it cannot be read as one."""
+    if not pd.api.types.is_datetime64_any_dtype(series):
+        text = series.astype(object).where(series.notna(), None)
+        series = pd.Series(
+            pd.to_datetime(
+                text, errors="coerce", format="mixed", dayfirst=column.dayfirst, utc=True
+            ),
+            index=series.index,
+        )
+    if getattr(series.dt, "tz", None) is not None:
+        series = series.dt.tz_convert("UTC").dt.tz_localize(None)
+    return series
+
+
+_DATE_PARTS = (
+    "days",
+    "month_sin",
+    "month_cos",
+    "weekday_sin",
+    "weekday_cos",
+    "hour_sin",
+    "hour_cos",
+)
+
+
+def _date_parts(dates: pd.Series, parts: Sequence[str]) -> list[Array]:
+    made: list[Array] = []
+    seconds = (dates - pd.Timestamp("1970-01-01")).dt.total_seconds().to_numpy(np.float64)
+    hour = (seconds / 3600) % 24
+    turns = {
+        "month": (dates.dt.month.to_numpy(np.float64) - 1) / 12,
+        "weekday": dates.dt.dayofweek.to_numpy(np.float64) / 7,
+        "hour": hour / 24,
+    }
+    for part in parts:
+        if part == "days":
+            made.append(np.floor(seconds / 86400))
+        else:
+            what, wave = part.split("_")
+            angle = 2 * np.pi * turns[what]
+            made.append(np.sin(angle) if wave == "sin" else np.cos(angle))
+    return made
+
+
+def _one_hot(values: Array, column: Column) -> Array:
+    """Features of a categorical column: one a category, then the bucket of all others."""
+    n_categories = len(column.categories)
+    place = {value: k for k, value in enumerate(column.categories)}
+    codes, unique = pd.factorize(values)
+    to_place = np.array([place.get(value, n_categories) for value in unique], np.int64)
+    encoded = np.zeros((len(values), n_categories + 1), np.float32)
+    if len(values):
+        encoded[np.arange(len(values)), to_place[codes]] = 1.0
+    return encoded if column.rare else encoded[:, :n_categories]
+
+
+@dataclass(frozen=True)
+class FittedColumns:
+    """What fitting a table gave: the constants, scikit-learn's own transformer, and remarks."""
+
+    columns: Columns
+    transformer: ColumnTransformer
+    notes: tuple[str, ...]
+
+
+def fit_columns(
+    frame: pd.DataFrame,
+    *,
+    kinds: Mapping[str, str] | None = None,
+    positional: bool = False,
+    target_position: int | None = None,
+) -> FittedColumns:
+    """Learn the preparation of a table from its training rows.
+
+    Args:
+        frame: training rows, without the target.
+        kinds: what to take single columns as, see `COLUMN_KINDS`; the others are inferred.
+        positional: the table had no header.
+        target_position: place of the target in the file, when it had no header.
+
+    Raises:
+        DataError: unreadable values, or no column that varies.
+
+    >>> fitted = fit_columns(pd.DataFrame({"size": [1.0, 2.0, None], "colour": ["r", "g", "r"]}))
+    >>> fitted.columns.feature_names
+    ('size', 'size:missing', 'colour=r', 'colour=(rare)')
+    """
+    frame = frame.set_axis([str(name) for name in frame.columns], axis=1)
+    kinds = {str(name): kind for name, kind in (kinds or {}).items()}
+    for name, kind in kinds.items():
+        if name not in frame.columns:
+            raise unknown_name("column", name, frame.columns)
+        if kind not in COLUMN_KINDS:
+            raise unknown_name(f"kind of column (for {name!r})", kind, COLUMN_KINDS)
+    used: list[Column] = []
+    dropped: dict[str, str] = {}
+    notes: list[str] = []
+    for name in frame.columns:
+        column, why, remark = _inspect(frame[name], kinds.get(name))
+        if column is not None:
+            used.append(column)
+        else:
+            dropped[name] = why
+        if remark:
+            notes.append(remark)
+    if not used:
+        raise DataError(
+            "no input column is left to learn from: "
+            + "; ".join(f"{name!r} {why}" for name, why in list(dropped.items())[:8])
+            + ". Give columns that vary, or say what to take them as with columns={...}"
+        )
+    if dropped:
+        notes.append("left out: " + "; ".join(f"{name!r} ({why})" for name, why in dropped.items()))
+    start = Columns(tuple(used), tuple(frame.columns), dropped, positional, target_position)
+    numbers, texts = start.read(frame)
+    n_missing = int(np.isnan(numbers).sum()) + sum(int((t == MISSING).sum()) for t in texts)
+    if n_missing:
+        n_affected = int(np.isnan(numbers).any(0).sum()) + sum((t == MISSING).any() for t in texts)
+        notes.append(
+            f"{n_missing} missing values in {n_affected} columns of the training rows: numbers "
+            "take the column's median and a feature that says so, categories one of their own"
+        )
+    transformer = _fit_transformer(numbers, texts)
+    return FittedColumns(_constants(start, transformer), transformer, tuple(notes))
+
+
+def stack(numbers: Array, texts: Sequence[Array]) -> Array:
+    """Numbers and texts side by side, as `FittedColumns.transformer` reads them."""
+    return np.concatenate([numbers.astype(object), *(text[:, None] for text in texts)], axis=1)
+
+
+def _fit_transformer(numbers: Array, texts: Sequence[Array]) -> ColumnTransformer:
+    from sklearn.compose import ColumnTransformer
+    from sklearn.impute import MissingIndicator, SimpleImputer
+    from sklearn.pipeline import make_pipeline
+    from sklearn.preprocessing import FunctionTransformer, OneHotEncoder, StandardScaler
+
+    n, n_numbers = numbers.shape
+    which = list(range(n_numbers))
+    parts: list[tuple[str, Any, list[int]]] = []
+    if n_numbers:
+        parts.append(
+            (
+                "numbers",
+                make_pipeline(
+                    FunctionTransformer(_floats),
+                    SimpleImputer(strategy="median"),
+                    StandardScaler(),
+                    FunctionTransformer(_clip),
+                ),
+                which,
+            )
+        )
+        parts.append(
+            (
+                "missing",
+                make_pipeline(
+                    FunctionTransformer(_floats),
+                    MissingIndicator(features="missing-only", error_on_new=False),
+                ),
+                which,
+            )
+        )
+    if texts:
+        rare = max(2, min(10, n // 200))
+        encoder = OneHotEncoder(
+            handle_unknown="infrequent_if_exist",
+            min_frequency=rare,
+            max_categories=50,
+            sparse_output=False,
+        )
+        parts.append(("categories", encoder, list(range(n_numbers, n_numbers + len(texts)))))
+    return ColumnTransformer(parts).fit(stack(numbers, texts))
+
+
+def _floats(table: Array) -> Array:
+    return table.astype(np.float64)
+
+
+def _clip(table: Array) -> Array:
+    return np.clip(table, -CLIP, CLIP)
+
+
+def _constants(start: Columns, transformer: ColumnTransformer) -> Columns:
+    """Read scikit-learn's learnt attributes off its transformers."""
+    fitted = transformer.named_transformers_
+    n_numbers = len(start.number_names)
+    median: tuple[float, ...] = ()
+    mean: tuple[float, ...] = ()
+    scale: tuple[float, ...] = ()
+    indicator = np.zeros(n_numbers, bool)
+    if n_numbers:
+        _, imputer, scaler, _ = (step for _, step in fitted["numbers"].steps)
+        median = tuple(imputer.statistics_.tolist())
+        mean, scale = tuple(scaler.mean_.tolist()), tuple(scaler.scale_.tolist())
+        indicator[fitted["missing"].steps[-1][1].features_] = True
+    columns = list(start.columns)
+    places = [k for k, column in enumerate(columns) if column.kind == "categorical"]
+    if places:
+        encoder = fitted["categories"]
+        rare_of = encoder.infrequent_categories_
+        for place, categories, rare in zip(places, encoder.categories_, rare_of, strict=True):
+            hidden = set() if rare is None else set(rare)
+            columns[place] = Column(
+                name=columns[place].name,
+                kind="categorical",
+                categories=tuple(str(value) for value in categories if value not in hidden),
+                rare=rare is not None,
+            )
+    return Columns(
+        columns=tuple(columns),
+        all_names=start.all_names,
+        dropped=start.dropped,
+        positional=start.positional,
+        target_position=start.target_position,
+        median=median,
+        indicator=tuple(bool(value) for value in indicator),
+        mean=mean,
+        scale=scale,
+    )
+
+
+def _inspect(series: pd.Series, kind: str | None) -> tuple[Column | None, str, str]:
+    """What to take a column as: the column, or why it is dropped, and a remark."""
+    name = str(series.name)
+    if kind == "drop":
+        return None, "as asked", ""
+    n = len(series)
+    known = series.dropna()
+    if known.empty:
+        return None, "empty", ""
+    if kind is not None:
+        return _as_asked(series, name, kind)
+    if isinstance(series.dtype, pd.PeriodDtype):
+        return _date(series.dt.to_timestamp(), name)
+    if pd.api.types.is_complex_dtype(series):
+        raise DataError(
+            f"column {name!r} holds complex numbers: give its real and imaginary parts (or size "
+            "and angle) as columns of their own"
+        )
+    if not _is_text(series):
+        if known.nunique() == 1 and len(known) == n:
+            return None, f"always {known.iloc[0]}", ""
+        if pd.api.types.is_bool_dtype(series):
+            return Column(name, "boolean"), "", ""
+        if pd.api.types.is_datetime64_any_dtype(series):
+            return _date(series, name)
+        if pd.api.types.is_integer_dtype(series) and len(known) == n and _is_counter(known, name):
+            return None, "a running number", ""
+        return Column(name, "numeric"), "", ""
+    return _inspect_text(series, known, name)
+
+
+def _as_asked(series: pd.Series, name: str, kind: str) -> tuple[Column | None, str, str]:
+    if kind == "date":
+        column, why, remark = _date(series, name)
+        if column is None:
+            raise DataError(f"column {name!r} cannot be read as dates: {series.dropna().iloc[0]!r}")
+        return column, why, remark
+    if kind in ("numeric", "boolean"):
+        to_numbers(series)
+    return Column(name, kind), "", ""
+
+
+def _is_counter(known: pd.Series, name: str) -> bool:
+    values = known.to_numpy()
+    if len(values) < 50:
+        return False
+    if len(np.unique(values)) < len(values):
+        return False
+    whole = int(values.max()) - int(values.min()) == len(values) - 1
+    return bool(_ID_NAME.match(name)) or (whole and bool((np.diff(values) == 1).all()))
+
+
+def _inspect_text(series: pd.Series, known: pd.Series, name: str) -> tuple[Column | None, str, str]:
+    unique = pd.unique(known)
+    odd = next(
+        (v for v in unique[:1000] if isinstance(v, list | dict | tuple | set | np.ndarray)), None
+    )
+    if odd is not None:
+        raise DataError(
+            f"column {name!r} holds a {type(odd).__name__} ({str(odd)[:40]}) in a cell: give plain "
+            "numbers, text, booleans or dates, one a cell"
+        )
+    texts = [_text(value) for value in unique]
+    real = [text for text in texts if text != MISSING]
+    if not real:
+        return None, "empty", ""
+    lowered = {text.casefold() for text in real}
+    if lowered <= {"true", "false"} and len(lowered) == 2:
+        return Column(name, "boolean"), "", ""
+    readable = [_readable(value) for value in unique]
+    n_numbers = sum(value is not None and not math.isnan(value) for value in readable)
+    n_odd = sum(value is None for value in readable)
+    if n_numbers and n_odd == 0:
+        markers = sorted(
+            {
+                str(v)
+                for v, r in zip(unique, readable, strict=True)
+                if r is not None and math.isnan(r)
+            }
+        )
+        remark = f"column {name!r}: numbers written as text are read as numbers"
+        if markers:
+            remark += f", and {', '.join(map(repr, markers))} as missing"
+        return Column(name, "numeric"), "", remark
+    if n_numbers > 20 and n_numbers >= 0.8 * len(unique):
+        to_numbers(series)  # raises: names the row and the value
+    dates = sum(bool(_DATE.fullmatch(text)) for text in real)
+    if dates >= 0.95 * len(real):
+        column, why, remark = _date(series, name)
+        if column is not None:
+            return column, why, remark
+    if len(lowered) == 1 and len(real) == len(texts) and len(known) == len(series):
+        return None, f"always {real[0]!r}", ""
+    n_known = len(known)
+    if n_known >= 20 and len(real) >= 0.9 * n_known:
+        return None, "free text or names: nearly every row has its own", ""
+    return Column(name, "categorical"), "", ""
+
+
+def _readable(value: object) -> float | None:
+    try:
+        return parse_number(value)
+    except (TypeError, ValueError):
+        return None
+
+
+def _date(series: pd.Series, name: str) -> tuple[Column | None, str, str]:
+    dayfirst = False
+    if not pd.api.types.is_datetime64_any_dtype(series):
+        firsts = [
+            re.match(r"\s*(\d{1,2})[-/.]", str(value)) for value in pd.unique(series.dropna())
+        ]
+        dayfirst = any(match and int(match.group(1)) > 12 for match in firsts)
+    column = Column(name, "date", parts=_DATE_PARTS, dayfirst=dayfirst)
+    dates = to_dates(series, column)
+    if dates.notna().sum() < 0.95 * series.notna().sum():
+        return None, "", ""
+    values = _date_parts(dates, _DATE_PARTS)
+    parts = tuple(
+        part
+        for part, numbers in zip(_DATE_PARTS, values, strict=True)
+        if np.nanmax(numbers) - np.nanmin(numbers) > 1e-9
+    )
+    if not parts:
+        return None, "always the same date", ""
+    return Column(name, "date", parts=parts, dayfirst=dayfirst), "", ""
