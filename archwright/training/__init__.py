@@ -1,0 +1,23 @@
+"""The one training loop: recipes, fitting inside a time allowance, prediction, baselines."""
+
+from archwright.training.distillation import distillation_loss as distillation_loss
+from archwright.training.inference import evaluate as evaluate
+from archwright.training.inference import predict as predict
+from archwright.training.loop import Fit as Fit
+from archwright.training.loop import StopTraining as StopTraining
+from archwright.training.loop import fit as fit
+from archwright.training.pace import Pace as Pace
+from archwright.training.recipe import RECIPE_FIELDS as RECIPE_FIELDS
+from archwright.training.recipe import Recipe as Recipe
+
+__all__ = [
+    "RECIPE_FIELDS",
+    "Fit",
+    "Pace",
+    "Recipe",
+    "StopTraining",
+    "distillation_loss",
+    "evaluate",
+    "fit",
+    "predict",
+]

@@ -1,0 +1,97 @@
+"""Where a run happens: device, threads, random state, and what running out of memory looks like."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+
+import torch
+
+from archwright import errors
+
+
+def resolve_device(device: str | torch.device = "auto") -> torch.device:
+    """The device of that name; "auto" takes a CUDA GPU where there is one.
+
+    Raises:
+        InputError: the device is not known to torch or not there.
+
+    >>> resolve_device("cpu")
+    device(type='cpu')
+    """
+    if device == "auto":
+        return torch.device("cuda" if torch.cuda.is_available() else "cpu")
+    try:
+        resolved = torch.device(device)
+        torch.empty(0, device=resolved)
+    except (RuntimeError, AssertionError, TypeError) as error:
+        raise errors.InputError(
+            f'device must be "auto", "cpu", "cuda" or another device that is here, got {device!r}'
+            f" ({str(error).splitlines()[0]})"
+        ) from None
+    return resolved
+
+
+@contextmanager
+def threads(n_threads: int | None) -> Iterator[None]:
+    """Inside the context torch computes with `n_threads` CPU threads; None leaves them alone.
+
+    >>> before = torch.get_num_threads()
+    >>> with threads(1):
+    ...     torch.get_num_threads()
+    1
+    >>> torch.get_num_threads() == before
+    True
+    """
+    if n_threads is None:
+        yield
+        return
+    if isinstance(n_threads, bool) or not isinstance(n_threads, int) or n_threads < 1:
+        raise errors.InputError(
+            f"n_threads must be a whole number of at least 1, got {n_threads!r}"
+        )
+    before = torch.get_num_threads()
+    torch.set_num_threads(n_threads)
+    try:
+        yield
+    finally:
+        torch.set_num_threads(before)
+
+
+def is_out_of_memory(error: BaseException) -> bool:
+    """Whether an error means that the device, or this machine, had no memory left.
+
+    >>> is_out_of_memory(RuntimeError("DefaultCPUAllocator: can't allocate memory: you tried ..."))
+    True
+    >>> is_out_of_memory(RuntimeError("shapes cannot be multiplied"))
+    False
+    """
+    if isinstance(error, (torch.OutOfMemoryError, MemoryError)):
+        return True
+    if not isinstance(error, RuntimeError):
+        return False
+    text = str(error)
+    return any(
+        sign in text
+        for sign in (
+            "can't allocate memory",
+            "not enough memory",
+            "out of memory",
+            "CUBLAS_STATUS_ALLOC_FAILED",
+            "std::bad_alloc",
+        )
+    )
+
+
+@contextmanager
+def seeded(seed: int, device: torch.device) -> Iterator[None]:
+    """Inside the context torch's global random state, of CPU and device, starts from `seed`.
+
+    It is put back afterwards. Dropout draws from it, and takes no generator.
+    """
+    cuda = [device.index or 0] if device.type == "cuda" else []
+    with torch.random.fork_rng(devices=cuda):
+        torch.default_generator.manual_seed(seed)
+        for index in cuda:
+            torch.cuda.default_generators[index].manual_seed(seed)
+        yield
