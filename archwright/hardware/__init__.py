@@ -5,8 +5,11 @@ from archwright.hardware.costs import COSTS as COSTS
 from archwright.hardware.costs import Cost as Cost
 from archwright.hardware.costs import costs as costs
 from archwright.hardware.costs import n_params as n_params
+from archwright.hardware.graph import graph as graph
 from archwright.hardware.latency import Latency as Latency
 from archwright.hardware.latency import latency as latency
+from archwright.hardware.layers import LayerProfile as LayerProfile
+from archwright.hardware.layers import profile as profile
 from archwright.hardware.machine import Machine as Machine
 from archwright.hardware.machine import device_name as device_name
 from archwright.hardware.machine import machine as machine
@@ -20,14 +23,17 @@ __all__ = [
     "COSTS",
     "Cost",
     "Latency",
+    "LayerProfile",
     "Machine",
     "costs",
     "device_name",
     "example_input",
     "format_quantity",
+    "graph",
     "latency",
     "machine",
     "n_cores",
     "n_params",
     "parse_quantity",
+    "profile",
 ]

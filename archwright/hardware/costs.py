@@ -231,9 +231,9 @@ _OF_WEIGHTS: Final = {
 
 
 def _refuse_lazy(model: nn.Module) -> None:
-    for name, parameter in model.named_parameters():
+    for parameter in model.parameters():
         if isinstance(parameter, UninitializedParameter):
             raise InputError(
-                f"{name} is not initialised (a lazy layer): give the layer its input size, or run "
-                "one batch through the network first"
+                f"{type(model).__name__} has a lazy layer that is not initialised: give the layer "
+                "its input size, or run one batch through the network first"
             )
