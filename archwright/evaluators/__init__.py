@@ -1,0 +1,40 @@
+"""Evaluators: what judges a candidate.
+
+`Candidate`, `Evaluator` and `run_evaluation` load without torch; `Train` does not.
+"""
+
+from typing import TYPE_CHECKING
+
+from archwright.evaluators.candidate import Candidate, StopCandidate
+from archwright.evaluators.evaluate import (
+    Evaluator,
+    EvaluatorLike,
+    Outcome,
+    check_evaluator,
+    run_evaluation,
+)
+from archwright.evaluators.table import Table
+
+if TYPE_CHECKING:
+    from archwright.evaluators.train import Train, Trained
+
+__all__ = [
+    "Candidate",
+    "Evaluator",
+    "EvaluatorLike",
+    "Outcome",
+    "StopCandidate",
+    "Table",
+    "Train",
+    "Trained",
+    "check_evaluator",
+    "run_evaluation",
+]
+
+
+def __getattr__(name: str) -> object:
+    if name in ("Train", "Trained"):
+        from archwright.evaluators import train
+
+        return getattr(train, name)
+    raise AttributeError(f"module {__name__!r} has no attribute {name!r}")

@@ -1,0 +1,194 @@
+"""`Train`: train each candidate on a task and judge it on the validation data."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+from archwright.errors import InputError, unknown_name
+from archwright.evaluators.candidate import Candidate
+from archwright.tasks import Task
+from archwright.training import RECIPE_FIELDS, Recipe, fit, predict
+from archwright.trials import Objective
+
+if TYPE_CHECKING:
+    from torch import nn
+
+
+@dataclass(frozen=True)
+class Trained:
+    """A network after its final training, tested once.
+
+    Attributes:
+        model: plain torch, in eval mode, on the CPU.
+        test: metric -> value on the test data, or None without test data.
+        interval: 95 % confidence interval of the main test metric, or None.
+        curve: one record an epoch.
+        n_epochs: passes made over the data; `Recipe(epochs=n_epochs)` repeats the training.
+        seconds: what it took.
+        trained_on: "train" or "train+validation".
+        notes: what a reader should know.
+    """
+
+    model: nn.Module
+    test: dict[str, float] | None
+    interval: tuple[float, float] | None
+    curve: tuple[dict[str, float], ...]
+    n_epochs: float
+    seconds: float
+    trained_on: str
+    notes: tuple[str, ...] = ()
+
+
+class Train:
+    """Trains a candidate from scratch on ``task.train``; its metrics are of ``task.validation``.
+
+    Decisions of the space that are not the model's and bear the name of a `Recipe` field (lr,
+    batch_size, weight_decay, ...) override the recipe, so that ``model_space & hyper_space``
+    searches both. A candidate's budget is a number of epochs.
+
+    Args:
+        task: the data.
+        epochs: epochs for each candidate; None: the recipe's, which is sized to the data.
+        recipe: how to train.
+        final_epochs: epochs of the winner's final training, at most; None: as many as a
+            candidate's where `epochs` or the recipe says so, else the recipe's rule, twice as
+            many for images (whose augmentation keeps long training from overfitting).
+        n_rows: train candidates on so many rows, dealt as the splits are; None: on all.
+
+    Raises:
+        InputError: `task` is no task, or a number is not positive.
+
+    >>> import numpy as np
+    >>> x = np.random.default_rng(0).normal(size=(60, 4)).astype("float32")
+    >>> Train(Task.from_arrays(x, (x[:, 0] > 0).astype(int)), epochs=3).objective.primary.metric
+    'accuracy'
+    """
+
+    isolated = True
+
+    def __init__(
+        self,
+        task: Task,
+        *,
+        epochs: float | None = None,
+        recipe: Recipe | None = None,
+        final_epochs: float | None = None,
+        n_rows: int | None = None,
+    ) -> None:
+        if not isinstance(task, Task):
+            raise InputError(
+                f"Train needs a Task, got {type(task).__name__}; make one with "
+                "Task.from_arrays(x, y), Task.from_frame(frame, target=...) or Task.load(path)"
+            )
+        self.task = task
+        recipe = recipe or Recipe()
+        self.recipe = recipe if epochs is None else recipe.replace(epochs=epochs)
+        self.final_epochs = final_epochs
+        self.n_rows = n_rows
+        self._search_task = task if n_rows is None else task.subset(min(n_rows, len(task.train)))
+
+    def with_rows(self, n_rows: int) -> Train:
+        """The same evaluator, with candidates trained on fewer rows."""
+        return Train(self.task, recipe=self.recipe, final_epochs=self.final_epochs, n_rows=n_rows)
+
+    def epochs_of(self, *, final: bool = False) -> float:
+        """Epochs of a candidate's training, or of the final one at most."""
+        task = self.task
+        rule = self.recipe.resolve(
+            kind=task.kind, modality=task.modality, n_rows=len(task.train)
+        ).epochs
+        assert rule is not None
+        if not final:
+            return rule
+        if self.final_epochs is not None:
+            return self.final_epochs
+        return 2 * rule if self.recipe.epochs is None and task.modality == "image" else rule
+
+    @property
+    def objective(self) -> Objective:
+        """The task's main metric."""
+        metric = self.task.metric
+        name = metric.name
+        return Objective.of(maximize=name) if metric.maximize else Objective.of(minimize=name)
+
+    @property
+    def input_shape(self) -> tuple[int, ...]:
+        """Shape of one row, without the batch."""
+        return tuple(self.task.input_shape)
+
+    def check(self, hyper: dict[str, Any]) -> None:
+        """Refuse hyper-parameters that training would ignore.
+
+        Raises:
+            UnknownNameError: a name is no field of `Recipe`.
+        """
+        for name in hyper:
+            if name not in RECIPE_FIELDS:
+                raise unknown_name("hyper-parameter of training", name, RECIPE_FIELDS)
+
+    def evaluate(self, candidate: Candidate) -> dict[str, float]:
+        """Train and validate; see `Evaluator.evaluate`."""
+        recipe = self._recipe(candidate)
+        if candidate.budget is not None:
+            recipe = recipe.replace(epochs=candidate.budget)
+        fitted = fit(
+            candidate.model(),
+            self._search_task,
+            recipe,
+            seed=candidate.seed,
+            device=candidate.device,
+            on_epoch=lambda epoch, record: candidate.report(epoch, **_numbers(record)),
+            seconds=candidate.seconds,
+            n_threads=candidate.n_threads,
+        )
+        return dict(fitted.metrics)
+
+    def final(self, candidate: Candidate, *, seconds: float | None = None) -> Trained:
+        """Train anew on train and validation data together, then read the test data, once.
+
+        Args:
+            candidate: the winner.
+            seconds: time allowance for all of it; the schedule reaches its end within.
+        """
+        recipe = self._recipe(candidate)
+        if "epochs" not in candidate.hyper:
+            recipe = recipe.replace(epochs=self.epochs_of(final=True))
+        fitted = fit(
+            candidate.model(),
+            self.task,
+            recipe.replace(patience=None),
+            seed=candidate.seed,
+            device=candidate.device,
+            data="train+validation",
+            on_epoch=lambda epoch, record: candidate.report(epoch, **_numbers(record)),
+            seconds=seconds,
+            n_threads=candidate.n_threads,
+        )
+        test, interval = self.test(fitted.model)
+        return Trained(
+            model=fitted.model.to("cpu").eval(),
+            test=test,
+            interval=interval,
+            curve=tuple(candidate.curve),
+            n_epochs=fitted.n_epochs,
+            seconds=fitted.seconds,
+            trained_on="train+validation",
+        )
+
+    def test(self, model: nn.Module) -> tuple[dict[str, float] | None, tuple[float, float] | None]:
+        """The test metrics and the main one's 95 % interval; (None, None) without test data."""
+        split = self.task.test
+        if split is None:
+            return None, None
+        outputs = predict(model, self.task, split.x)
+        return self.task.metrics(outputs, split.y), self.task.confidence_interval(outputs, split.y)
+
+    def _recipe(self, candidate: Candidate) -> Recipe:
+        hyper = candidate.hyper
+        self.check(hyper)
+        return self.recipe.replace(**hyper)
+
+
+def _numbers(record: dict[str, float]) -> dict[str, float]:
+    return {name: value for name, value in record.items() if name not in ("epoch", "step")}

@@ -1,0 +1,80 @@
+"""Arguments of a search, checked before any work starts."""
+
+from __future__ import annotations
+
+import math
+import os
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+from archwright.errors import InputError
+
+
+def check_number(name: str, value: Any, *, whole: bool = False, least: float = 0) -> None:
+    """Refuse what is no positive number; None passes.
+
+    Raises:
+        InputError: it is not a number, not finite, not whole where it must be, or too small.
+
+    >>> check_number("trials", 0, whole=True, least=1)
+    Traceback (most recent call last):
+        ...
+    archwright.errors.InputError: trials must be at least 1, got 0
+    """
+    if value is None:
+        return
+    if isinstance(value, bool) or not isinstance(value, int if whole else int | float):
+        kind = "a whole number" if whole else "a number"
+        raise InputError(f"{name} must be {kind}, got {value!r}")
+    if not math.isfinite(value):
+        raise InputError(f"{name} must be finite, got {value!r}")
+    if value < least or (not whole and value <= 0):
+        bound = f"at least {least:g}" if whole else "more than 0"
+        raise InputError(f"{name} must be {bound}, got {value!r}")
+
+
+def check_folder(out: str | Path | None) -> Path | None:
+    """The run's folder as a path, made if it is not there.
+
+    Raises:
+        InputError: it is a file, or cannot be written to.
+    """
+    if out is None:
+        return None
+    folder = Path(out)
+    if folder.exists() and not folder.is_dir():
+        raise InputError(f"out={str(out)!r} is a file; name a folder for the run")
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        raise InputError(
+            f"the folder {str(out)!r} cannot be made: {error.strerror or error}; choose another"
+        ) from None
+    if not os.access(folder, os.W_OK):
+        raise InputError(f"the folder {str(out)!r} cannot be written to; choose another")
+    return folder
+
+
+def parse_limits(limits: Mapping[str, Any] | None) -> dict[str, Any]:
+    """Limits with their strings read: ``{"params": "50k"}`` becomes ``{"params": 50000.0}``.
+
+    Raises:
+        InputError: a limit cannot be read.
+    """
+    from archwright.hardware import parse_quantity
+
+    read: dict[str, Any] = {}
+    for name, value in (limits or {}).items():
+        if isinstance(value, str):
+            value = parse_quantity(value, name)
+        read[name] = value
+    return read
+
+
+def n_usable_cores() -> int:
+    """How many cores this process may use."""
+    try:
+        return len(os.sched_getaffinity(0))
+    except AttributeError:  # not on macOS and Windows
+        return os.cpu_count() or 1

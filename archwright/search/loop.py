@@ -1,0 +1,365 @@
+"""The one propose - evaluate - record loop."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Mapping, Sequence
+from concurrent.futures import FIRST_COMPLETED, Future, wait
+from dataclasses import dataclass, field
+from pathlib import Path
+from random import Random
+from typing import Any
+
+from archwright.errors import TimeLimitExceeded, WorkerDied
+from archwright.evaluators import Candidate, EvaluatorLike, Outcome, run_evaluation
+from archwright.executors import Executor, InProcess
+from archwright.ledger import Ledger, MemoryLedger
+from archwright.search.worker import Job
+from archwright.space import Architecture
+from archwright.strategies import Strategy
+from archwright.trials import History, Proposal, Trial
+
+Costs = Callable[[Architecture], Mapping[str, float]]
+Progress = Callable[[dict[str, Any]], None]
+
+N_VAIN_BEFORE_REPAIR = 60
+N_VAIN_AT_MOST = 3000
+N_FIRST_FAILURES = 5
+
+
+@dataclass
+class Clock:
+    """Seconds since the search began, over all its sittings.
+
+    Attributes:
+        before: seconds that earlier sittings took.
+    """
+
+    before: float = 0.0
+    _start: float = field(default_factory=time.monotonic)
+
+    def now(self) -> float:
+        """Seconds since the search began."""
+        return self.before + time.monotonic() - self._start
+
+
+@dataclass
+class Loop:
+    """Proposes, evaluates and records until a budget is spent.
+
+    Attributes:
+        history: filled as trials finish.
+        strategy: where proposals come from.
+        evaluator: what judges them.
+        seed: proposals and evaluations follow from it and the trial's number.
+        first: proposals made before the strategy is asked.
+        n_trials: trials to finish in all, those of earlier sittings included; a trial that broke a
+            limit before any training does not count.
+        deadline: second of `clock` at which the last evaluation must have ended.
+        trial_seconds: wall-clock seconds after which one evaluation is stopped.
+        costs: what is computed of an architecture without training it.
+        job: how a worker process gets at the evaluator; None runs evaluations in this process.
+        budget: given to trials whose proposal names none.
+    """
+
+    history: History
+    strategy: Strategy
+    evaluator: EvaluatorLike
+    seed: int = 0
+    first: Sequence[Proposal] = ()
+    retry: Sequence[Trial] = ()
+    n_trials: int | None = None
+    deadline: float | None = None
+    trial_seconds: float | None = None
+    executor: Executor = field(default_factory=InProcess)
+    ledger: Ledger = field(default_factory=MemoryLedger)
+    clock: Clock = field(default_factory=Clock)
+    costs: Costs | None = None
+    job: Job | None = None
+    device: str = "cpu"
+    n_threads: int | None = None
+    folder: Path | None = None
+    progress: Progress | None = None
+    phase: str = "search"
+    budget: float | None = None
+
+    def __post_init__(self) -> None:
+        self._retry = list(self.retry)
+        self._n_counted = sum(t.state != "infeasible" for t in self.history.trials)
+        self._n_vain = self._vain_so_far()
+        self._durations: list[float] = []
+        self._calls: dict[Future[Any], tuple[Trial, float]] = {}
+        self._metric = self.history.objective.primary.metric
+        self._last_event = 0.0
+        self._given = {self.history.space.canonical(p.architecture) for p in self.first}
+
+    def run(self) -> str:
+        """Run until something ends it, and say what, as a sentence's end.
+
+        "all trials done", "time is up", "the space is exhausted", "no feasible architecture",
+        "every evaluation failed" or "interrupted".
+        """
+        why = "interrupted"
+        try:
+            why = self._run()
+        except KeyboardInterrupt:
+            pass
+        finally:
+            # What is still running stays marked as running in the ledger and is retried.
+            for future in list(self._calls):
+                self.executor.kill(future)
+            self._calls.clear()
+            self.history.running.clear()
+        self._tell(force=True)
+        return why
+
+    def _run(self) -> str:
+        in_process = isinstance(self.executor, InProcess)
+        why: str | None = None
+        while True:
+            while why is None and len(self._calls) < self.executor.n_workers:
+                why = self._spent()
+                if why is not None:
+                    break
+                trial = self._next()
+                if isinstance(trial, str):
+                    why = trial
+                elif trial is not None and in_process:
+                    self._finish(trial, self._evaluate_here(trial))
+                elif trial is not None:
+                    self._submit(trial)
+            if not self._calls:
+                if why is not None:
+                    return why
+                continue
+            if why == "the space is exhausted" and self.history.running:
+                why = None
+            self._collect()
+            self._tell()
+
+    def _spent(self) -> str | None:
+        if self.n_trials is not None and self._n_counted + len(self._calls) >= self.n_trials:
+            return "all trials done"
+        if self.deadline is not None:
+            left = self.deadline - self.clock.now()
+            if left <= 0 or (self._durations and left < self._expected_seconds()):
+                return "time is up"
+        counted = self.history.trials[-N_FIRST_FAILURES:]
+        if (
+            len(self.history) >= N_FIRST_FAILURES
+            and self._n_counted == N_FIRST_FAILURES
+            and all(trial.state == "failed" for trial in counted)
+        ):
+            return "every evaluation failed"
+        return None
+
+    def _expected_seconds(self) -> float:
+        ordered = sorted(self._durations[-30:])
+        return ordered[min(len(ordered) - 1, int(0.8 * len(ordered)))]
+
+    def _next(self) -> Trial | str | None:
+        """The next trial to evaluate; a reason to stop; None when the one proposed is infeasible."""
+        if self._retry:
+            return self._retry.pop(0)
+        history = self.history
+        number = history.next_number
+        rng = Random((self.seed << 32) + number)
+        proposal = self._propose(rng)
+        if proposal is None:
+            return "the space is exhausted"
+        trial = Trial(
+            number,
+            proposal.architecture,
+            "running",
+            budget=self.budget if proposal.budget is None else proposal.budget,
+            origin=proposal.origin,
+            parent=proposal.parent,
+            seed=rng.getrandbits(31),
+            started=self.clock.now(),
+        )
+        if self.costs is None:
+            return trial
+        metrics = dict(self.costs(proposal.architecture))
+        if history.objective.feasible(metrics):
+            self._n_vain = 0
+            return _with(trial, metrics=metrics)
+        broken = "; ".join(history.objective.broken(metrics))
+        done = _with(trial, state="infeasible", metrics=metrics, error=broken)
+        self._record(_with(done, finished=self.clock.now()))
+        self._n_vain += 1
+        self._tell()
+        return "no feasible architecture" if self._n_vain >= N_VAIN_AT_MOST else None
+
+    def _propose(self, rng: Random) -> Proposal | None:
+        for proposal in self.first:
+            if self.history.is_new(proposal.architecture):
+                return proposal
+        if self._n_vain >= N_VAIN_BEFORE_REPAIR and self._n_vain % 2:
+            repaired = self._repair(rng)
+            if repaired is not None:
+                return repaired
+        return self.strategy.propose(self.history, rng)
+
+    def _repair(self, rng: Random) -> Proposal | None:
+        """A mutation of one of the architectures nearest to the limits."""
+        history = self.history
+        tried = [t for t in history.trials if t.state == "infeasible"]
+        nearest = sorted(tried, key=lambda t: history.objective.violation(t.metrics))[:5]
+        parent = rng.choice(nearest)
+        for _ in range(20):
+            child = history.space.mutate(parent.architecture, rng=rng)
+            if history.is_new(child):
+                return Proposal(child, origin="repair", parent=parent.number)
+        return None
+
+    def _vain_so_far(self) -> int:
+        count = 0
+        for trial in reversed(self.history.trials):
+            if trial.state != "infeasible":
+                break
+            count += 1
+        return count
+
+    def _evaluate_here(self, trial: Trial) -> Outcome:
+        self._start(trial)
+        candidate = Candidate(
+            self.history.space,
+            trial.architecture,
+            number=trial.number,
+            seed=trial.seed,
+            budget=trial.budget,
+            device=self.device,
+            n_threads=self.n_threads,
+            folder=self._folder_of(trial),
+        )
+        return run_evaluation(self.evaluator, candidate, self._metric)
+
+    def _submit(self, trial: Trial) -> None:
+        assert self.job is not None
+        self._start(trial)
+        folder = self._folder_of(trial)
+        future = self.executor.submit(
+            self.job,
+            trial.to_dict(),
+            self._metric,
+            self.device,
+            self.n_threads,
+            None if folder is None else str(folder),
+        )
+        self._calls[future] = (trial, time.monotonic())
+
+    def _start(self, trial: Trial) -> None:
+        self.history.start(trial)
+        self.ledger.start(trial)
+
+    def _collect(self) -> None:
+        """Wait for an evaluation to end, or for the time of one to run out."""
+        done, _ = wait(self._calls, timeout=self._patience(), return_when=FIRST_COMPLETED)
+        for future in sorted(done, key=lambda f: self._calls[f][0].number):
+            trial, began = self._calls.pop(future)
+            self._finish(trial, _outcome(future, time.monotonic() - began))
+        for future, (trial, began) in list(self._calls.items()):
+            ran = time.monotonic() - began
+            if self.trial_seconds is not None and ran > self.trial_seconds:
+                text = f"stopped after {ran:.1f} s; the limit is {self.trial_seconds:g} s a trial"
+                self._stop(future, Outcome("failed", error=f"{TimeLimitExceeded.__name__}: {text}"))
+            elif self.deadline is not None and self.clock.now() > self.deadline:
+                self._stop(future, Outcome("pruned", error="the time for the search was up"))
+
+    def _stop(self, future: Future[Any], outcome: Outcome) -> None:
+        if self.executor.kill(future):
+            trial, began = self._calls.pop(future)
+            self._finish(trial, _with(outcome, seconds=time.monotonic() - began))
+
+    def _patience(self) -> float:
+        longest = 0.5
+        now = time.monotonic()
+        if self.trial_seconds is not None:
+            for _, began in self._calls.values():
+                longest = min(longest, began + self.trial_seconds - now)
+        if self.deadline is not None:
+            longest = min(longest, self.deadline - self.clock.now())
+        return max(longest, 0.01)
+
+    def _finish(self, trial: Trial, outcome: Outcome) -> None:
+        if outcome.state == "complete":
+            self._durations.append(outcome.seconds)
+        metrics = {**trial.metrics, **outcome.metrics} if trial.metrics else outcome.metrics
+        self._record(
+            Trial(
+                trial.number,
+                trial.architecture,
+                outcome.state,
+                metrics,
+                outcome.curve,
+                trial.budget,
+                outcome.seconds,
+                outcome.error,
+                trial.origin,
+                trial.parent,
+                trial.seed,
+                trial.started,
+                self.clock.now(),
+            )
+        )
+        self._n_counted += 1
+
+    def _record(self, trial: Trial) -> None:
+        self.ledger.finish(trial)
+        self.history.add(trial)
+
+    def _folder_of(self, trial: Trial) -> Path | None:
+        return None if self.folder is None else self.folder / f"{trial.number:05d}"
+
+    def _tell(self, *, force: bool = False) -> None:
+        if self.progress is None:
+            return
+        now = time.monotonic()
+        if not force and now - self._last_event < 0.1:
+            return
+        self._last_event = now
+        history, elapsed = self.history, self.clock.now()
+        best = history.best
+        n_done = self._n_counted
+        remaining = None if self.deadline is None else max(0.0, self.deadline - elapsed)
+        if remaining is None and self.n_trials is not None and n_done:
+            remaining = elapsed / n_done * max(0, self.n_trials - n_done)
+        self.progress(
+            {
+                "phase": self.phase,
+                "done": n_done,
+                "total": self.n_trials,
+                "elapsed": elapsed,
+                "remaining": remaining,
+                "best": None if best is None else best.metrics[self._metric],
+                "metric": self._metric,
+                "front": len(history.front) if not history.objective.single else 1,
+                "failed": sum(t.state == "failed" for t in history.trials),
+                "infeasible": len(history.trials) - n_done,
+                "rate": 60 * n_done / elapsed if elapsed > 0 else 0.0,
+                "message": None,
+            }
+        )
+
+
+def _outcome(future: Future[Any], seconds: float) -> Outcome:
+    """What a worker returned; its death is an outcome too."""
+    try:
+        outcome = future.result()
+        assert isinstance(outcome, Outcome)
+        return outcome
+    except Exception as error:
+        name = type(error).__name__
+        if name in ("TerminatedWorkerError", "BrokenProcessPool", "ShutdownExecutorError"):
+            text = (
+                f"{WorkerDied.__name__}: the process that evaluated it ended by itself: killed, "
+                "out of memory, or a crash in compiled code"
+            )
+            return Outcome("failed", seconds=seconds, error=text)
+        return Outcome("failed", seconds=seconds, error=f"{name}: {error}")
+
+
+def _with(record: Any, **changes: Any) -> Any:
+    from dataclasses import replace
+
+    return replace(record, **changes)

@@ -1,0 +1,184 @@
+"""A time budget turned into epochs, rows, sizes and shares, so that everything started can end."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Any
+
+from archwright.errors import InputError
+
+if TYPE_CHECKING:
+    from torch import nn
+
+    from archwright.evaluators import Train
+
+EXPORT_SECONDS = 14.0
+"""Kept for the export, its checks and the report, on an ordinary machine."""
+
+N_TRIALS_WANTED = 24
+N_EPOCHS_LEAST = 3.0
+
+
+@dataclass(frozen=True)
+class Plan:
+    """How the time of a search on a task is spent.
+
+    Attributes:
+        epochs: epochs of each candidate's training.
+        n_rows: rows that candidates are trained on, or None for all.
+        search_seconds: for the search itself; None without a time budget.
+        final_seconds: kept for the final training and test.
+        reserve_seconds: kept for the export and the report.
+        trial_seconds: after so long a candidate is stopped as hung.
+        max_flops: larger candidates could not be trained in the time left for the final training.
+        epoch_seconds: one epoch of the default network, one worker.
+        notes: what a reader should know, one sentence each.
+    """
+
+    epochs: float
+    n_rows: int | None = None
+    search_seconds: float | None = None
+    final_seconds: float | None = None
+    reserve_seconds: float = 0.0
+    trial_seconds: float | None = None
+    max_flops: float | None = None
+    epoch_seconds: float = 0.0
+    notes: tuple[str, ...] = field(default=())
+
+    def to_dict(self) -> dict[str, Any]:
+        """The plan as plain JSON values."""
+        from dataclasses import asdict
+
+        return {**asdict(self), "notes": list(self.notes)}
+
+    @classmethod
+    def from_dict(cls, values: Mapping[str, Any]) -> Plan:
+        """The plan that `to_dict` wrote.
+
+        >>> Plan.from_dict(Plan(epochs=3.0).to_dict()) == Plan(epochs=3.0)
+        True
+        """
+        return cls(**{**values, "notes": tuple(values["notes"])})
+
+
+def plan_training(
+    evaluator: Train,
+    model: nn.Module,
+    *,
+    seconds: float | None,
+    n_trials: int | None,
+    n_workers: int,
+    n_threads: int,
+    n_cores: int,
+    device: str,
+    flops: float,
+    exports: bool,
+    n_finals: int = 1,
+) -> Plan:
+    """Plan a search from the measured speed of the space's default network.
+
+    Args:
+        evaluator: what trains.
+        model: the default network.
+        seconds: what is left of the time budget, or None when only trials are counted.
+        n_trials: trials asked for, or None.
+        n_workers: evaluations at once.
+        n_threads: threads of each.
+        n_cores: threads of the final training.
+        device: where training runs.
+        flops: FLOPs of the default network.
+        exports: whether an export is to follow.
+        n_finals: networks that are trained at the end.
+
+    Raises:
+        InputError: the time is too short for a single training to end.
+    """
+    task = evaluator.task
+    n_train, n_valid = len(task.train), len(task.validation)
+    full = evaluator.epochs_of()
+    if seconds is None:
+        return Plan(epochs=full)
+    row_seconds = measure_row(evaluator, model, device=device, n_threads=n_threads)
+    # Evaluation has no backward pass; augmentation, metrics and a busy neighbour core cost extra.
+    per_row = 1.3 * row_seconds
+    epoch_seconds = per_row * (n_train + 0.35 * n_valid)
+    reserve = EXPORT_SECONDS if exports else 2.0
+    usable = seconds - reserve - 1.0
+    speedup = 1.0 + 0.6 * (n_cores / n_threads - 1) if n_cores > n_threads else 1.0
+    final_epochs = evaluator.epochs_of(final=True)
+    final_needs = n_finals * final_epochs * per_row * (n_train + n_valid) / speedup
+    shortest = 2 * epoch_seconds * min(1.0, 500 / n_train)
+    if usable < 2 * shortest + 1:
+        needed = reserve + 2 * shortest + 3
+        raise InputError(
+            f"the time is too short: {max(seconds, 0):.0f} s are left, and about {needed:.0f} s "
+            "are needed to train a few small networks, train the best one, and export it; give "
+            "more minutes"
+        )
+    final = min(max(0.2 * usable, min(final_needs, 0.5 * usable)), usable - shortest)
+    search = usable - final
+    wanted = n_trials or N_TRIALS_WANTED
+    affordable = search * n_workers / (wanted * epoch_seconds)
+    epochs, n_rows, notes = min(full, affordable), None, []
+    if evaluator.recipe.epochs is not None:
+        epochs = full
+    elif epochs < min(N_EPOCHS_LEAST, full):
+        epochs = min(N_EPOCHS_LEAST, full)
+        share = max(affordable / epochs, min(1.0, 500 / n_train))
+        if share < 1:
+            n_rows = max(int(share * n_train), min(n_train, 200))
+            notes.append(
+                f"candidates were trained on {n_rows:,} of {n_train:,} rows, to fit the time"
+            )
+    if n_rows is None:
+        n_rows = evaluator.n_rows
+    # Whole epochs, so that what is printed is what was done.
+    epochs = float(round(epochs)) if epochs >= 2 else epochs
+    expected = epochs * epoch_seconds * (n_rows or n_train) / n_train
+    ratio = min(final / max(0.3 * final_needs, 1e-9), 0.25 * search * n_workers / expected)
+    max_flops = flops * max(ratio, 1.0) if flops else None
+    return Plan(
+        epochs=epochs,
+        n_rows=n_rows,
+        search_seconds=search,
+        final_seconds=final,
+        reserve_seconds=reserve,
+        trial_seconds=max(20.0, 5 * expected * max(ratio, 1.0)),
+        max_flops=max_flops,
+        epoch_seconds=epoch_seconds,
+        notes=tuple(notes),
+    )
+
+
+def measure_row(evaluator: Train, model: nn.Module, *, device: str, n_threads: int) -> float:
+    """Seconds that one row takes in one training step: the fastest of a few steps."""
+    import torch
+
+    from archwright.hardware.latency import torch_threads
+
+    task = evaluator.task
+    recipe = evaluator.recipe.resolve(
+        kind=task.kind, modality=task.modality, n_rows=len(task.train)
+    )
+    assert recipe.batch_size is not None
+    n = min(recipe.batch_size, len(task.train))
+    model = model.to(device).train()
+    x, y = task.train.x[:n].to(device), task.train.y[:n].to(device)
+    optimizer = torch.optim.AdamW(model.parameters(), lr=1e-4)
+    best, spent = float("inf"), 0.0
+    with torch_threads(n_threads):
+        for step in range(8):
+            start = time.perf_counter()
+            optimizer.zero_grad()
+            task.loss(model(task.prepare(x)), y).backward()
+            optimizer.step()
+            if torch.device(device).type == "cuda":
+                torch.cuda.synchronize()
+            took = time.perf_counter() - start
+            spent += took
+            best = min(best, took) if step else best
+            if spent > 2.0 and step:
+                break
+    return best / n

@@ -1,0 +1,99 @@
+"""What travels to worker processes: the evaluator once, then one trial at a time."""
+
+from __future__ import annotations
+
+import os
+import tempfile
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+import cloudpickle
+
+from archwright.errors import InputError
+from archwright.evaluators import Candidate, EvaluatorLike, Outcome, run_evaluation
+from archwright.space import Space
+from archwright.trials import Trial
+
+_loaded: dict[str, tuple[Space, Any]] = {}
+
+
+class Job:
+    """A picklable call that evaluates one trial in a worker process.
+
+    The space and the evaluator, which may hold much data, are written to one file and read once
+    by each worker, instead of travelling with every trial.
+
+    Args:
+        space: the space.
+        evaluator: the evaluator or function.
+
+    Raises:
+        InputError: they cannot be sent to another process.
+    """
+
+    def __init__(self, space: Space, evaluator: EvaluatorLike) -> None:
+        handle, self.path = tempfile.mkstemp(prefix="archwright-", suffix=".pkl")
+        try:
+            with os.fdopen(handle, "wb") as file:
+                cloudpickle.dump((space, evaluator), file, protocol=5)
+        except Exception as error:
+            self.close()
+            raise InputError(
+                f"the space or the evaluator cannot be sent to a worker process: {error}. Define "
+                "them without open files, locks or lambdas over such, or run with workers=0"
+            ) from error
+
+    def close(self) -> None:
+        """Remove the file."""
+        Path(self.path).unlink(missing_ok=True)
+
+    def __call__(
+        self,
+        trial: Mapping[str, Any],
+        metric: str,
+        device: str,
+        n_threads: int | None,
+        folder: str | None,
+    ) -> Outcome:
+        """Evaluate one trial; runs in the worker."""
+        space, evaluator = self._load()
+        record = Trial.from_dict(trial)
+        candidate = Candidate(
+            space,
+            record.architecture,
+            number=record.number,
+            seed=record.seed,
+            budget=record.budget,
+            device=device,
+            n_threads=n_threads,
+            folder=folder,
+        )
+        return run_evaluation(evaluator, candidate, metric)
+
+    def final(
+        self,
+        trial: Mapping[str, Any],
+        device: str,
+        n_threads: int | None,
+        seconds: float | None,
+    ) -> Any:
+        """Train a trial's architecture anew and test it; runs in the worker."""
+        space, evaluator = self._load()
+        record = Trial.from_dict(trial)
+        candidate = Candidate(
+            space,
+            record.architecture,
+            number=record.number,
+            seed=record.seed,
+            device=device,
+            n_threads=n_threads,
+        )
+        return evaluator.final(candidate, seconds=seconds)
+
+    def _load(self) -> tuple[Space, Any]:
+        if self.path not in _loaded:
+            _loaded.clear()
+            with open(self.path, "rb") as file:
+                _loaded[self.path] = cloudpickle.load(file)
+        return _loaded[self.path]

@@ -1,0 +1,96 @@
+"""Local search: climb to a better neighbour until there is none, then start elsewhere."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from random import Random
+
+from archwright.space import Architecture
+from archwright.strategies.base import any_new
+from archwright.trials import History, Proposal, Trial, dominates
+
+
+@dataclass(frozen=True)
+class LocalSearch:
+    """Hill climbing with restarts.
+
+    From a random start, the neighbours of the best architecture of this climb (those that differ
+    in one decision) are evaluated in random order; the climb moves on as soon as one is better,
+    and starts anew when all are known. With several objectives the climb moves to a neighbour
+    that dominates, or that is better in the primary goal and not dominated.
+
+    Source: White, Nolen and Savani, Exploring the Loss Landscape in Neural Architecture Search,
+    UAI 2021, arXiv 2005.02960.
+
+    Differences from the paper: the climb moves on at the first better neighbour (the paper's
+    "query until lower" variant), and never evaluates a canonical duplicate.
+
+    >>> from archwright.space import Choice, Space
+    >>> from archwright.trials import Objective
+    >>> space = Space({"width": Choice((16, 32, 64))})
+    >>> history = History(space, Objective.of(maximize="accuracy"))
+    >>> history.add(Trial(0, space.default, metrics={"accuracy": 0.5}, origin="start"))
+    >>> LocalSearch().propose(history, Random(0)).parent
+    0
+    """
+
+    def propose(self, history: History, rng: Random) -> Proposal | None:
+        """See `Strategy.propose`."""
+        climb = history.memory.get(self)
+        if climb is None:
+            climb = history.memory[self] = _Climb()
+        climb.follow(history)
+        if climb.best is not None:
+            new = [a for a in climb.neighbours(history) if history.is_new(a)]
+            if new:
+                parent = climb.best.number
+                return Proposal(rng.choice(new), origin="neighbour", parent=parent)
+        if any(trial.origin == "start" for trial in history.running.values()):
+            architecture = any_new(history, rng)
+            return None if architecture is None else Proposal(architecture, origin="random")
+        architecture = any_new(history, rng)
+        return None if architecture is None else Proposal(architecture, origin="start")
+
+
+class _Climb:
+    """Where the present climb stands: a cache that the history's trials determine."""
+
+    def __init__(self) -> None:
+        self.best: Trial | None = None
+        self._n_read = 0
+        self._members: set[int] = set()
+        self._neighbours: list[Architecture] | None = None
+
+    def follow(self, history: History) -> None:
+        """Read the trials that finished since the last call."""
+        for trial in history.complete[self._n_read :]:
+            opens = trial.origin in ("start", "default")
+            belongs = trial.parent in self._members
+            if opens:
+                self._members = {trial.number}
+                self._move(trial)
+            elif self.best is None:
+                self._members.add(trial.number)
+                self._move(trial)
+            elif belongs:
+                self._members.add(trial.number)
+                if _better(history, trial, self.best):
+                    self._move(trial)
+        self._n_read = len(history.complete)
+
+    def neighbours(self, history: History) -> list[Architecture]:
+        if self._neighbours is None:
+            assert self.best is not None
+            self._neighbours = history.space.neighbours(self.best.architecture)
+        return self._neighbours
+
+    def _move(self, trial: Trial) -> None:
+        self.best, self._neighbours = trial, None
+
+
+def _better(history: History, new: Trial, old: Trial) -> bool:
+    objective = history.objective
+    if objective.single:
+        return objective.score(new.metrics) > objective.score(old.metrics)
+    a, b = objective.values(new.metrics), objective.values(old.metrics)
+    return dominates(a, b) or (a[0] > b[0] and not dominates(b, a))

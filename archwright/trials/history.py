@@ -1,0 +1,109 @@
+"""`History`: the finished and running trials of a search, in the order that they finished."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator
+from typing import Any
+
+from archwright.errors import InputError
+from archwright.space import Architecture, Space
+from archwright.trials.objective import Objective
+from archwright.trials.pareto import pareto_front
+from archwright.trials.trial import Trial
+
+
+class History:
+    """What a strategy sees: everything it proposes follows from here.
+
+    Appending is cheap and nothing is recomputed from the start, so that a strategy which reads
+    the newest trials costs the same at trial 100 and at trial 100,000.
+
+    Attributes:
+        space: the search space.
+        objective: the goals and limits.
+        trials: every finished trial (failed, infeasible and pruned ones too), in the order in
+            which they finished.
+        complete: those of them that are complete and keep all limits.
+        scores: the primary goal of each of `complete`, larger is better.
+        running: number -> trial, for those that have started and not finished.
+        seen: canonical form of every architecture that was started.
+
+    >>> from archwright.space import Choice, Space
+    >>> space = Space({"width": Choice((16, 32))})
+    >>> history = History(space, Objective.of(maximize="accuracy"))
+    >>> history.add(Trial(0, space.default, metrics={"accuracy": 0.5}))
+    >>> len(history), history.best.number
+    (1, 0)
+    """
+
+    def __init__(self, space: Space, objective: Objective, trials: Iterable[Trial] = ()) -> None:
+        self.space = space
+        self.objective = objective
+        self.trials: list[Trial] = []
+        self.complete: list[Trial] = []
+        self.scores: list[float] = []
+        self.running: dict[int, Trial] = {}
+        self.seen: set[Architecture] = set()
+        self.memory: dict[Any, Any] = {}
+        """Scratch room for strategies' caches; must hold nothing that the trials do not determine."""
+        self._next = 0
+        self._best: int | None = None
+        for trial in trials:
+            self.add(trial)
+
+    def __len__(self) -> int:
+        return len(self.trials)
+
+    def __iter__(self) -> Iterator[Trial]:
+        return iter(self.trials)
+
+    @property
+    def next_number(self) -> int:
+        """The number that the next trial gets."""
+        return self._next
+
+    def start(self, trial: Trial) -> None:
+        """Record that a trial has begun."""
+        self.running[trial.number] = trial
+        self.seen.add(self.space.canonical(trial.architecture))
+        self._next = max(self._next, trial.number + 1)
+
+    def add(self, trial: Trial) -> None:
+        """Record a finished trial.
+
+        Raises:
+            InputError: the trial has not finished.
+        """
+        if trial.state == "running":
+            raise InputError(f"trial {trial.number} has not finished; record it with start()")
+        if self.running.pop(trial.number, None) is None:
+            self.seen.add(self.space.canonical(trial.architecture))
+            self._next = max(self._next, trial.number + 1)
+        self.trials.append(trial)
+        if trial.state == "complete" and self.objective.feasible(trial.metrics):
+            score = self.objective.score(trial.metrics)
+            if self._best is None or score > self.scores[self._best]:
+                self._best = len(self.complete)
+            self.complete.append(trial)
+            self.scores.append(score)
+
+    def is_new(self, architecture: Architecture) -> bool:
+        """Whether neither it nor a canonical duplicate of it was started before."""
+        return self.space.canonical(architecture) not in self.seen
+
+    @property
+    def best(self) -> Trial | None:
+        """The complete, feasible trial with the best primary goal (the earliest of equals)."""
+        return None if self._best is None else self.complete[self._best]
+
+    @property
+    def front(self) -> list[Trial]:
+        """The complete, feasible trials that none dominates, best primary goal first."""
+        values = [self.objective.values(trial.metrics) for trial in self.complete]
+        return [self.complete[i] for i in pareto_front(values)]
+
+    @property
+    def closest(self) -> Trial | None:
+        """The trial whose metrics come nearest to the limits, or None."""
+        tried = [t for t in self.trials if t.metrics and t.state in ("complete", "infeasible")]
+        return min(tried, key=lambda t: self.objective.violation(t.metrics), default=None)
