@@ -1,0 +1,376 @@
+"""The situations in which a constructor is read: ordinary, build, trace and supernet.
+
+A context variable says which; the words of the language (`choice`, `layer`, `repeat`, ...) ask
+the current reading what to answer.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
+from contextvars import ContextVar
+from dataclasses import dataclass, field
+from typing import Any
+
+from torch import nn
+
+from archwright.errors import ArchitectureError, SpaceError
+from archwright.nn.containers import ElasticLayer, ElasticList, ElasticSequential
+from archwright.nn.elastic import Active, Elastic, Leaf
+from archwright.nn.elastic import describe as describe_elastic
+from archwright.space import Branch, CellGraph, Choice, Decision, Domain, EdgeLimit, Integer, Space
+from archwright.space.origin import user_origin
+
+UNSET: Any = type("_Unset", (), {"__repr__": lambda self: "unset"})()
+
+Factory = Callable[[], nn.Module]
+
+
+class Reading:
+    """What the words of the language ask; one object for each time a constructor is read."""
+
+    def __init__(self) -> None:
+        # What is put before the name of a decision, "" or ending in "/".
+        self.prefix = ""
+
+    def path(self, name: str) -> str:
+        """The path of a decision declared here: `name` in the current scope, `/name` at the top."""
+        return name[1:] if name.startswith("/") else self.prefix + name
+
+    @contextmanager
+    def inside(self, prefix: str, *, shared: bool = False) -> Iterator[None]:
+        """Declarations get this prefix."""
+        before, self.prefix = self.prefix, prefix
+        try:
+            yield
+        finally:
+            self.prefix = before
+
+    def scope(self, name: str, shared: bool) -> Any:
+        """The context manager behind `aw.scope`."""
+        return self.inside(self.path(name) + "/", shared=shared)
+
+    def decide(self, name: str, domain: Callable[[], Domain], default: Any, shared: bool) -> Any:
+        """The value of a decision; `domain` is called only where it is needed."""
+        raise NotImplementedError
+
+    def layer(
+        self, name: str, options: Mapping[Any, Factory], default: Any, shared: bool
+    ) -> nn.Module:
+        """One of several modules."""
+        raise NotImplementedError
+
+    def repeat(
+        self,
+        name: str,
+        low: int,
+        high: int,
+        factory: Callable[[int], nn.Module],
+        default: Any,
+        shared: bool,
+        as_list: bool,
+    ) -> nn.Module:
+        """Between `low` and `high` modules in a row."""
+        raise NotImplementedError
+
+
+class Plain(Reading):
+    """Readings in which every decision has a value: what comes out are plain torch modules."""
+
+    def layer(
+        self, name: str, options: Mapping[Any, Factory], default: Any, shared: bool
+    ) -> nn.Module:
+        """See `Reading`."""
+        path = self.path(name)
+        value = self.decide(name, lambda: Choice(options), default, shared)
+        # Written out, as are the loops of `repeat`: a context manager for each layer would be
+        # a tenth of what building a small network costs.
+        before, self.prefix = self.prefix, f"{path}={value}/"
+        try:
+            module = options[value]()
+        finally:
+            self.prefix = before
+        if not isinstance(module, nn.Module):
+            raise not_a_module(f"option {value!r} of layer {path!r}", module)
+        return module
+
+    def repeat(
+        self,
+        name: str,
+        low: int,
+        high: int,
+        factory: Callable[[int], nn.Module],
+        default: Any,
+        shared: bool,
+        as_list: bool,
+    ) -> nn.Module:
+        """See `Reading`."""
+        path = self.path(name)
+        n = self.decide(name, lambda: Integer(low, high), default, shared)
+        before = self.prefix
+        items = []
+        try:
+            for i in range(n):
+                self.prefix = f"{path}.{i}/"
+                item = factory(i)
+                if not isinstance(item, nn.Module):
+                    raise not_a_module(f"item {i} of repeat {path!r}", item)
+                items.append(item)
+        finally:
+            self.prefix = before
+        return nn.ModuleList(items) if as_list else nn.Sequential(*items)
+
+
+class Ordinary(Plain):
+    """No reading: `Net(10)` is called by hand, and every decision takes its default."""
+
+    def decide(self, name: str, domain: Callable[[], Domain], default: Any, shared: bool) -> Any:
+        """See `Reading`."""
+        found = domain()
+        return found.default if default is UNSET else Decision(name, found, default).default
+
+
+class Build(Plain):
+    """Every decision takes its value in an architecture."""
+
+    def __init__(self, values: Mapping[str, Any]) -> None:
+        super().__init__()
+        self.values = values
+
+    def decide(self, name: str, domain: Callable[[], Domain], default: Any, shared: bool) -> Any:
+        """See `Reading`."""
+        try:
+            return self.values[name[1:] if name.startswith("/") else self.prefix + name]
+        except KeyError:
+            raise ArchitectureError(
+                f"the constructor asks for the decision {self.path(name)!r}, which the "
+                "architecture does not have and the space did not have when it was traced; a "
+                "constructor must declare the same decisions each time, or the space must be "
+                "made with dynamic=True"
+            ) from None
+
+
+class Symbolic(Reading):
+    """Readings in which decisions are elastic values: trace and supernet."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.active = Active()
+
+    def enter(self, name: str, domain: Domain, default: Any, shared: bool) -> Entry:
+        """Begin the declaration of a decision; `Entry` says what is to be made under it."""
+        raise NotImplementedError
+
+    @contextmanager
+    def under(self, entry: Entry, values: tuple[Any, ...], prefix: str) -> Iterator[None]:
+        """Declarations inside are live while the decision has one of these values."""
+        with self.inside(prefix):
+            yield
+
+    def decide(self, name: str, domain: Callable[[], Domain], default: Any, shared: bool) -> Any:
+        """See `Reading`."""
+        return self.enter(name, domain(), default, shared).leaf
+
+    def layer(
+        self, name: str, options: Mapping[Any, Factory], default: Any, shared: bool
+    ) -> nn.Module:
+        """See `Reading`."""
+        entry = self.enter(name, Choice(options), default, shared)
+        modules = {}
+        for value in entry.leaf.domain.values():
+            with self.under(entry, (value,), f"{entry.path}={value}/"):
+                module = options[value]()
+            if not isinstance(module, nn.Module):
+                raise not_a_module(f"option {value!r} of layer {entry.path!r}", module)
+            modules[value] = module
+        return ElasticLayer(entry.leaf, modules)
+
+    def repeat(
+        self,
+        name: str,
+        low: int,
+        high: int,
+        factory: Callable[[int], nn.Module],
+        default: Any,
+        shared: bool,
+        as_list: bool,
+    ) -> nn.Module:
+        """See `Reading`."""
+        entry = self.enter(name, Integer(low, high), default, shared)
+        counts: Any = tuple(entry.leaf.domain.values())
+        items = []
+        for i in range(max(counts)):
+            live = tuple([n for n in counts if n > i])
+            with self.under(entry, live, f"{entry.path}.{i}/"):
+                item = factory(i)
+            if not isinstance(item, nn.Module):
+                raise not_a_module(f"item {i} of repeat {entry.path!r}", item)
+            items.append(item)
+        kind = ElasticList if as_list else ElasticSequential
+        return kind(entry.leaf, items)
+
+
+@dataclass
+class Entry:
+    """One decision of a symbolic reading."""
+
+    path: str
+    leaf: Leaf
+    default: Any
+    shared: bool
+    branches: list[tuple[tuple[Any, ...], list[Any]]] = field(default_factory=list)
+    again: bool = False
+
+
+class Trace(Symbolic):
+    """Notes the tree of decisions."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.roots: list[Any] = []
+        self.cells: list[CellGraph] = []
+        self.constraints: list[EdgeLimit] = []
+        self._slot = self.roots
+        self._seen: dict[str, Entry] = {}
+        self._sharing = 0
+
+    @contextmanager
+    def inside(self, prefix: str, *, shared: bool = False) -> Iterator[None]:
+        """Declarations get this prefix; with `shared`, each may be met again."""
+        before, self.prefix = self.prefix, prefix
+        self._sharing += shared
+        try:
+            yield
+        finally:
+            self.prefix = before
+            self._sharing -= shared
+
+    @contextmanager
+    def under(self, entry: Entry, values: tuple[Any, ...], prefix: str) -> Iterator[None]:
+        """Declarations inside go into a branch of the decision."""
+        before = self._slot
+        self._slot = []
+        if entry.again or not values:
+            branch: list[Any] = self._slot
+        elif entry.branches and entry.branches[-1][0] == values:
+            branch = self._slot = entry.branches[-1][1]
+        else:
+            branch = self._slot
+            entry.branches.append((values, branch))
+        try:
+            with self.inside(prefix, shared=entry.shared):
+                yield
+        finally:
+            self._slot = before
+        if entry.again and branch:
+            raise SpaceError(
+                f"{branch[0].path!r} ({branch[0].leaf.origin}) is declared inside "
+                f"{entry.path!r}, which is shared and had no such decision where it was first "
+                f"met ({entry.leaf.origin}): what is shared must declare the same each time"
+            )
+
+    def enter(self, name: str, domain: Domain, default: Any, shared: bool) -> Entry:
+        """Note a decision, or find it again when it is shared."""
+        path = self.path(name)
+        origin = user_origin()
+        _check_name(name, origin)
+        shared = shared or self._sharing > 0
+        known = self._seen.get(path)
+        if known is not None:
+            return self._again(known, domain, default, shared, origin)
+        # The decision checks the default, and shows its message with the origin.
+        Decision(path, domain, origin=origin, **({} if default is UNSET else {"default": default}))
+        at_top = name.startswith("/")
+        slot = self.roots if at_top else self._slot
+        leaf = Leaf(self.active, path, domain, origin)
+        entry = Entry(path, leaf, default, shared)
+        slot.append(entry)
+        self._seen[path] = entry
+        return entry
+
+    def _again(
+        self, known: Entry, domain: Domain, default: Any, shared: bool, origin: str
+    ) -> Entry:
+        path, first = known.path, known.leaf.origin
+        if not (shared and known.shared):
+            raise SpaceError(
+                f"two decisions have the path {path!r}: written at {first} and at {origin}. "
+                f'Give each its own scope, `with aw.scope("name"):`, or another name; or, if '
+                "they are to be one decision, write shared=True in both"
+            )
+        if domain != known.leaf.domain:
+            raise SpaceError(
+                f"the shared decision {path!r} has the values {known.leaf.domain.describe()} at "
+                f"{first}, but {domain.describe()} at {origin}; what is shared must have the "
+                "same values"
+            )
+        if default is not UNSET and default != known.default:
+            raise SpaceError(
+                f"the shared decision {path!r} has the default {known.default!r} at {first}, but "
+                f"{default!r} at {origin}; give both the same"
+            )
+        return Entry(path, known.leaf, default, True, again=True)
+
+    def tree(self) -> tuple[Decision, ...]:
+        """The decisions noted."""
+        return tuple(_decision(entry) for entry in self.roots)
+
+
+def _decision(entry: Entry) -> Decision:
+    branches = [
+        Branch(values, [_decision(inner) for inner in inners])
+        for values, inners in entry.branches
+        if inners
+    ]
+    given = {} if entry.default is UNSET else {"default": entry.default}
+    return Decision(
+        entry.path, entry.leaf.domain, branches=tuple(branches), origin=entry.leaf.origin, **given
+    )
+
+
+class Widest(Symbolic):
+    """Makes the supernet of a space, which may be narrower than what the constructor says."""
+
+    def __init__(self, space: Space) -> None:
+        super().__init__()
+        self._space = space
+        self._known = {d.path: d for root in space.decisions for d in root.walk()}
+
+    def enter(self, name: str, domain: Domain, default: Any, shared: bool) -> Entry:
+        """The decision as the space has it."""
+        path = self.path(name)
+        decision = self._known.get(path)
+        if decision is None:
+            raise SpaceError(
+                f"the constructor declares the decision {path!r} at {user_origin()}, which was "
+                "not there when the space was traced; a constructor must declare the same "
+                "decisions each time"
+            )
+        leaf = Leaf(self.active, path, decision.domain, decision.origin)
+        return Entry(path, leaf, default, shared)
+
+
+def _check_name(name: Any, origin: str) -> None:
+    inner = name.removeprefix("/")
+    if not inner or any(sign in inner for sign in "/=\n"):
+        raise SpaceError(
+            f"the name of a decision must be a non-empty string without '/' and '=' (a leading "
+            f"'/' puts it at the top), got {name!r} at {origin}"
+        )
+
+
+def not_a_module(what: str, given: Any) -> SpaceError:
+    """The error for a factory that answers something else than a module."""
+    mend = ""
+    if isinstance(given, type) and issubclass(given, nn.Module):
+        mend = f"; give the class itself ({given.__name__}) or a function that calls it"
+    elif isinstance(given, Elastic):
+        mend = f" ({describe_elastic(given)})"
+    return SpaceError(
+        f"{what} must be made by a function that returns a torch module, got {given!r}{mend}"
+    )
+
+
+ORDINARY = Ordinary()
+
+current: ContextVar[Reading | None] = ContextVar("reading", default=None)
