@@ -39,12 +39,14 @@ class Architecture(Mapping[str, Value]):
     '{"depth":2,"op":"conv"}'
     """
 
-    __slots__ = ("_digest", "_hash", "_text", "_values")
+    __slots__ = ("_digest", "_hash", "_home", "_text", "_values")
 
     _values: dict[str, Value]
     _text: str | None
     _digest: str | None
     _hash: int | None
+    # The tables of the space that made or checked it, which need not check it again.
+    _home: object
 
     def __init__(self, values: Mapping[str, Any]) -> None:
         if not isinstance(values, Mapping):
@@ -52,17 +54,18 @@ class Architecture(Mapping[str, Value]):
                 f"an architecture is a mapping from path to value, got {values!r}"
             )
         self._values = {path: _value(path, value) for path, value in values.items()}
-        self._text = self._digest = self._hash = None
+        self._text = self._digest = self._hash = self._home = None
 
     @classmethod
-    def trusted(cls, values: dict[str, Value]) -> Architecture:
+    def trusted(cls, values: dict[str, Value], *, home: object = None) -> Architecture:
         """An architecture of values known to be good, without checks or copy (hot paths).
 
-        The caller must not change the dict any more.
+        The caller must not change the dict any more. `home` is for `Space` alone.
         """
         made = object.__new__(cls)
         made._values = values
         made._text = made._digest = made._hash = None
+        made._home = home
         return made
 
     def __getitem__(self, path: str) -> Value:

@@ -12,7 +12,7 @@ import random
 from dataclasses import dataclass
 from typing import Any, TypeAlias
 
-from archwright.space.domains import Subset, Value
+from archwright.space.domains import Real, Subset, Value
 from archwright.space.plan import Node, Plan
 
 # How many architectures use how much of each limit.
@@ -117,8 +117,8 @@ class Counter:
     def _make_groups(self, node: Node) -> list[_Group]:
         if not node.kids:
             if not node.limits or not isinstance(node.domain, Subset):
-                size = 1 if node is self._plan.real or node.size == float("inf") else node.size
-                return [_Group(self._zero, int(size), (), None)]
+                size = 1 if isinstance(node.domain, Real) else node.domain.size
+                return [_Group(self._zero, size, (), None)]
             return [
                 _Group(self._used(node, k), n, (), None, k)
                 for k, n in node.domain.by_length().items()

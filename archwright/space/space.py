@@ -162,7 +162,7 @@ class Space:
                 values = self._complete(cut, lambda node: node.default)
             if not self._allowed(values):
                 values = self._counter.sample(random.Random(0))
-            self._default = Architecture.trusted(values)
+            self._default = self._made(values)
         return self._default
 
     @property
@@ -192,7 +192,10 @@ class Space:
         return hash((self.decisions, self.cells, self.constraints))
 
     def __repr__(self) -> str:
-        count = f"{self.size:,}" if self.size < 10**9 else f"{float(self.size):.3g}"
+        count = f"{self.size:,}"
+        if self.size >= 10**9:
+            # Not by float(): sizes may exceed its range.
+            count = "inf" if self.size == math.inf else f"about 10^{math.log10(self.size):.0f}"
         return f"{type(self).__name__}({len(self.paths)} decisions, {count} architectures)"
 
     def describe(self) -> str:
@@ -207,7 +210,7 @@ class Space:
           if op is conv:
             op=conv/kernel: 3 | 5
         """
-        count = f"{self.size:,}" if math.isfinite(self.size) else "infinitely many"
+        count = "infinitely many" if self.size == math.inf else f"{self.size:,}"
         lines = [f"{count} architectures, {len(self.paths)} decisions"]
         for decision in self.decisions:
             lines += decision.lines()
@@ -247,15 +250,15 @@ class Space:
         free = self._plan.free
         if free is not None:
             draw = rng.random
-            return Architecture.trusted({p: vs[int(draw() * n)] for p, vs, n in free})
+            return self._made({p: vs[int(draw() * n)] for p, vs, n in free})
         if uniform:
-            return Architecture.trusted(self._counter.sample(rng))
+            return self._made(self._counter.sample(rng))
         for _ in range(_TRIES):
             values: dict[str, Value] = {}
             self._draw(self._plan.roots, values, rng)
             if self._allowed(values):
-                return Architecture.trusted(values)
-        return Architecture.trusted(self._counter.sample(rng))
+                return self._made(values)
+        return self._made(self._counter.sample(rng))
 
     def enumerate(self) -> Iterator[Architecture]:
         """All architectures, in lexicographic order of the tree.
@@ -279,7 +282,7 @@ class Space:
         if self._plan.free is not None:
             paths = [path for path, _, _ in self._plan.free]
             found = itertools.product(*(values for _, values, _ in self._plan.free))
-            return (Architecture.trusted(dict(zip(paths, row, strict=True))) for row in found)
+            return (self._made(dict(zip(paths, row, strict=True))) for row in found)
         pending: Any = None
         for node in reversed(self._plan.roots):
             pending = (node, pending)
@@ -290,7 +293,7 @@ class Space:
     ) -> Iterator[Architecture]:
         # `pending` is a linked list (node, rest): branches push their decisions in front.
         if pending is None:
-            yield Architecture.trusted(dict(values))
+            yield self._made(dict(values))
             return
         node, rest = pending
         for value in node.domain.values():
@@ -300,7 +303,7 @@ class Space:
                 used = len(value)
                 after = [x - used if i in node.limits else x for i, x in enumerate(left)]
                 if min(after) < 0:
-                    continue
+                    break  # subsets come in the order of their lengths
             ahead = rest
             for kid in reversed(node.kids.get(value, ())):
                 ahead = (kid, ahead)
@@ -326,7 +329,7 @@ class Space:
             for other in self._plan.nodes[path].domain.neighbours(value):  # type: ignore[arg-type]
                 changed = self._complete({**values, path: other}, lambda node: node.default)
                 if self._allowed(changed):
-                    found.append(Architecture.trusted(changed))
+                    found.append(self._made(changed))
         return found
 
     def mutate(
@@ -356,6 +359,10 @@ class Space:
         >>> sum(changed[p] != space.default[p] for p in space.paths)
         1
         """
+        if n < 1:
+            raise SpaceError(f"mutate: n must be at least 1, got {n}")
+        if rate is not None and not 0 <= rate <= 1:
+            raise SpaceError(f"mutate: rate must lie between 0 and 1, got {rate}")
         values = self._values(arch)
         plan = self._plan
         nodes = plan.nodes
@@ -364,7 +371,7 @@ class Space:
         else:
             movable = [path for path in values if nodes[path].size > 1]
         if not movable:
-            return arch if isinstance(arch, Architecture) else Architecture.trusted(values)
+            return self._made(values)
         for _ in range(_TRIES):
             if rate is not None:
                 picked: Sequence[str] = [p for p in movable if rng.random() < rate]
@@ -372,8 +379,6 @@ class Space:
             elif n == 1:
                 picked = [movable[int(rng.random() * len(movable))]]
             else:
-                if n < 1:
-                    raise SpaceError(f"mutate: n must be at least 1, got {n}")
                 picked = rng.sample(movable, min(n, len(movable)))
             changed = values.copy()
             moved = False
@@ -384,7 +389,7 @@ class Space:
             if moved:
                 changed = self._complete(changed, lambda node: node.sample(rng))
             if self._allowed(changed):
-                return Architecture.trusted(changed)
+                return self._made(changed)
         return self._forced(values, movable, rng)
 
     def _forced(
@@ -392,16 +397,19 @@ class Space:
     ) -> Architecture:
         # A limit so tight that chance does not find a change: look at every single one.
         for path in rng.sample(movable, len(movable)):
-            others = [v for v in self._plan.nodes[path].domain.values() if v != values[path]]
+            node = self._plan.nodes[path]
+            # A subset that may change at all may do so by one thing; other domains are in no limit.
+            near = node.domain.neighbours(values[path])  # type: ignore[arg-type]
+            others = [v for v in node.values or near if v != values[path]]
             for other in rng.sample(others, len(others)):
                 changed = self._complete({**values, path: other}, lambda node: node.sample(rng))
                 if self._allowed(changed):
-                    return Architecture.trusted(changed)
+                    return self._made(changed)
         for _ in range(_TRIES):
             drawn = self._counter.sample(rng)
             if drawn != values:
-                return Architecture.trusted(drawn)
-        return Architecture.trusted(values)
+                return self._made(drawn)
+        return self._made(values)
 
     def crossover(
         self, a: Mapping[str, Any], b: Mapping[str, Any], *, rng: random.Random
@@ -425,8 +433,8 @@ class Space:
         for _ in range(_TRIES):
             child = self._complete({}, take)
             if self._allowed(child):
-                return Architecture.trusted(child)
-        return Architecture.trusted(ours)
+                return self._made(child)
+        return self._made(ours)
 
     def _draw(self, nodes: tuple[Node, ...], values: dict[str, Value], rng: random.Random) -> None:
         for node in nodes:
@@ -454,35 +462,19 @@ class Space:
         return values
 
     def _allowed(self, values: Mapping[str, Value]) -> bool:
-        return all(c.allows(values) for c in self.constraints)
+        return not self.constraints or all(c.allows(values) for c in self.constraints)
+
+    def _made(self, values: dict[str, Value]) -> Architecture:
+        return Architecture.trusted(values, home=self._plan)
 
     def _values(self, arch: Mapping[str, Any]) -> dict[str, Value]:
-        """The values of an architecture of this space; anything else is checked."""
-        if type(arch) is Architecture:
-            values = arch._values
-            if self._plan.flat:
-                # The common case, at the cost of one comparison of two tuples of interned paths.
-                if tuple(values) == self._plan.paths:
-                    return values
-            elif self._reads(values):
-                return values
-        return self.check(arch)._values
-
-    def _reads(self, values: dict[str, Value]) -> bool:
-        """Whether the paths are just the live ones in tree order."""
-        paths = iter(values)
-
-        def read(nodes: tuple[Node, ...]) -> bool:
-            for node in nodes:
-                if next(paths, None) != node.path:
-                    return False
-                if node.kids:
-                    live = node.kids.get(values[node.path])
-                    if live and not read(live):
-                        return False
-            return True
-
-        return read(self._plan.roots) and next(paths, None) is None
+        """The values of an architecture, which is checked unless this space has done so before."""
+        if type(arch) is Architecture and arch._home is self._plan:
+            return arch._values
+        values = self.check(arch)._values
+        if type(arch) is Architecture and list(values) == list(arch._values):
+            arch._values, arch._home = values, self._plan
+        return values
 
     # ------------------------------------------------------------------ belonging
 
@@ -500,6 +492,8 @@ class Space:
         >>> Space([Decision("width", Choice([16, 32]))]).why_not({"width": 31})
         'width: 31 is not in the domain (16 | 32); the nearest value is 32'
         """
+        if type(arch) is Architecture and arch._home is self._plan:
+            return None
         return self._read(arch)[0]
 
     def check(self, arch: Mapping[str, Any]) -> Architecture:
@@ -515,10 +509,12 @@ class Space:
         ... )
         Architecture(width=16, inputs=(0, 2))
         """
+        if type(arch) is Architecture and arch._home is self._plan:
+            return arch
         problem, values = self._read(arch)
         if problem is not None:
             raise ArchitectureError(problem)
-        return Architecture.trusted(values)
+        return self._made(values)
 
     def _read(self, arch: Mapping[str, Any]) -> tuple[str | None, dict[str, Value]]:
         if not isinstance(arch, Mapping):
@@ -601,6 +597,7 @@ class Space:
         """
         if not self.cells:
             return arch if type(arch) is Architecture else self.check(arch)
+        # A space checks an architecture once, so its paths are in tree order from here on.
         values = self._values(arch)
         key: Any = tuple(values.values())
         if not self._plan.flat:
@@ -668,6 +665,8 @@ class Space:
         """
         rules: dict[str, list[Any]] = {}
         for pattern, wanted in to.items():
+            if isinstance(wanted, Iterable) and not isinstance(wanted, str | tuple):
+                wanted = list(wanted)
             matched = [pattern] if pattern in self._plan.nodes else []
             matched = matched or [p for p in self.paths if fnmatch.fnmatchcase(p, pattern)]
             if not matched:
@@ -748,8 +747,10 @@ def _as_values(pattern: str, node: Node, wanted: Any) -> Any:
     if isinstance(wanted, str) or not isinstance(wanted, Iterable):
         return [wanted]
     found = list(wanted)
-    if isinstance(node.domain, Subset) and all(isinstance(plain(v), int) for v in found):
-        return [tuple(found)]  # (0, 1) is one subset, not two values
+    # (0, 1) is one subset, not two values; () is the empty subset, [] is a mistake.
+    one = all(isinstance(plain(v), int) for v in found) and (found or isinstance(wanted, tuple))
+    if one and isinstance(node.domain, Subset):
+        return [tuple(found)]
     if not found:
         raise SpaceError(f"restrict: {pattern!r} must keep at least one value, got none")
     return found
