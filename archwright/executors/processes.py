@@ -45,6 +45,10 @@ class Processes:
         slot = next((i for i, call in enumerate(self._calls) if call is None or call.done()), None)
         if slot is None:
             raise RuntimeError(f"all {self.n_workers} workers are busy")
+        current = self._pools[slot]
+        if current is not None and not all(p.is_alive() for p in current._processes.values()):
+            # Killed between two calls; the pool may not have noticed yet.
+            self._drop(slot)
         for attempt in (1, 2):
             pool = self._pools[slot] or self._new_pool()
             self._pools[slot] = pool

@@ -83,7 +83,12 @@ class RegularizedEvolution:
         trials, scores = history.complete, history.scores
         first = max(0, len(trials) - self.population)
         n_alive = len(trials) - first
-        sample = [first + int(rng.random() * n_alive) for _ in range(self.sample)]
+        # One draw of many bits, cut into 24-bit shares of the population, is faster than many.
+        bits = rng.getrandbits(24 * self.sample)
+        sample = [
+            first + ((bits >> shift & 0xFFFFFF) * n_alive >> 24)
+            for shift in range(0, 24 * self.sample, 24)
+        ]
         if history.objective.single:
             return trials[max(sample, key=scores.__getitem__)]
         return rng.choice(_undominated(history, [trials[i] for i in sample]))

@@ -156,7 +156,12 @@ class Objective:
 
 
 def _names(given: str | Iterable[str] | None, argument: str) -> list[str]:
-    names = [] if given is None else [given] if isinstance(given, str) else list(given)
+    if given is None or isinstance(given, str):
+        names = [] if given is None else [given]
+    elif isinstance(given, Iterable):
+        names = list(given)
+    else:
+        raise InputError(f"{argument} takes a metric's name or several, got {given!r}")
     for name in names:
         if not isinstance(name, str) or not name:
             raise InputError(f"{argument} takes metric names, got {name!r}")

@@ -1,0 +1,146 @@
+"""The promises that every strategy keeps, as checks for one's own.
+
+In a test::
+
+    from archwright.testing import check_strategy
+
+
+    def test_mine():
+        check_strategy(MyStrategy)
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable
+from random import Random
+
+from archwright.space import Branch, Choice, Decision, Integer, Real, Space
+from archwright.strategies import Strategy
+from archwright.trials import History, Objective, Proposal, State, Trial
+
+
+def example_spaces() -> dict[str, Space]:
+    """Small spaces of each kind: flat, conditional, with a real number, with one architecture."""
+    kernel = Decision("op=conv/kernel", Choice((3, 5, 7)))
+    op = Decision("op", Choice(("conv", "pool", "skip")), branches=(Branch({"conv"}, [kernel]),))
+    return {
+        "flat": Space({"a": Choice((1, 2, 3)), "b": Choice(("x", "y")), "c": Integer(1, 4)}),
+        "conditional": Space([op, Decision("width", Choice((8, 16)))]),
+        "real": Space({"lr": Real(1e-4, 1e-1, log=True), "batch": Choice((32, 64))}),
+        "single": Space({"only": Choice((1,))}),
+    }
+
+
+def check_strategy(
+    make: Callable[[], Strategy],
+    *,
+    n_trials: int = 40,
+    several_objectives: bool = True,
+) -> None:
+    """Check a strategy on small spaces of each kind.
+
+    Every proposal lies in the space; none is a canonical duplicate while new architectures
+    remain; an exhausted space is answered with None; the same history and seed give the same
+    proposal, whether the history was fed trial by trial or at once; failed, infeasible and
+    running trials do no harm, nor do several objectives.
+
+    Args:
+        make: makes the strategy; called anew for each check.
+        n_trials: trials on each space, at most.
+        several_objectives: whether the strategy takes several objectives.
+
+    Raises:
+        AssertionError: a promise is broken; the message says which.
+
+    >>> from archwright.strategies import RandomSearch
+    >>> check_strategy(RandomSearch, n_trials=10)
+    """
+    objectives = [Objective.of(maximize="score")]
+    if several_objectives:
+        objectives.append(Objective.of(maximize="score", minimize="cost"))
+    for name, space in example_spaces().items():
+        for objective in objectives:
+            _check_run(make, space, objective, n_trials, name)
+            _check_replay(make, space, objective, n_trials, name)
+            _check_pending(make, space, objective, name)
+
+
+def _check_run(
+    make: Callable[[], Strategy], space: Space, objective: Objective, n_trials: int, name: str
+) -> None:
+    history = History(space, objective)
+    strategy = make()
+    for number in range(n_trials):
+        n_seen = len(history.seen)
+        proposal = strategy.propose(history, Random(number))
+        if proposal is None:
+            assert (
+                (math.isfinite(space.size)
+                and n_seen == space.size)
+                or isinstance(_first_real(space), Real)
+            ), f"{name}: gave up after {n_seen} of {space.size} architectures"
+            return
+        reason = space.why_not(proposal.architecture)
+        assert reason is None, f"{name}: proposed what is not in the space: {reason}"
+        assert history.is_new(proposal.architecture), f"{name}: proposed a known architecture"
+        again = strategy.propose(history, Random(number))
+        assert again == proposal, f"{name}: two answers to one history: {proposal} and {again}"
+        history.add(_trial(space, number, proposal))
+    assert strategy.propose(history, Random(0)) is None or len(history.seen) < space.size, (
+        f"{name}: went on although the space is exhausted"
+    )
+
+
+def _check_replay(
+    make: Callable[[], Strategy], space: Space, objective: Objective, n_trials: int, name: str
+) -> None:
+    grown = History(space, objective)
+    strategy = make()
+    for number in range(n_trials):
+        proposal = strategy.propose(grown, Random(number))
+        fresh = make().propose(History(space, objective, grown.trials), Random(number))
+        assert fresh == proposal, (
+            f"{name}: after {number} trials fed at once it proposes {fresh}, fed one by one "
+            f"{proposal}: something is kept that the history does not determine"
+        )
+        if proposal is None:
+            return
+        grown.add(_trial(space, number, proposal))
+
+
+def _check_pending(
+    make: Callable[[], Strategy], space: Space, objective: Objective, name: str
+) -> None:
+    history = History(space, objective)
+    strategy = make()
+    for number in range(4):
+        proposal = strategy.propose(history, Random(number))
+        if proposal is None:
+            break
+        assert history.is_new(proposal.architecture), (
+            f"{name}: proposed what is being evaluated already"
+        )
+        history.start(Trial(number, proposal.architecture, "running", parent=proposal.parent))
+
+
+def _trial(space: Space, number: int, proposal: Proposal) -> Trial:
+    """A finished trial with a made-up, deterministic result; now and then one that went wrong."""
+    states: tuple[State, ...] = ("complete", "complete", "failed", "complete", "infeasible")
+    state = states[number % 5] if number else "complete"
+    value = Random(proposal.architecture.id).random()
+    metrics = {"score": value, "cost": float(len(proposal.architecture))}
+    return Trial(
+        number,
+        proposal.architecture,
+        state,
+        metrics=metrics if state == "complete" else {},
+        origin=proposal.origin,
+        parent=proposal.parent,
+        budget=proposal.budget,
+    )
+
+
+def _first_real(space: Space) -> Real | None:
+    domains = (space.decision(path).domain for path in space.paths)
+    return next((domain for domain in domains if isinstance(domain, Real)), None)

@@ -1,0 +1,345 @@
+import json
+import math
+import os
+import signal
+import subprocess
+import sys
+import time
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+
+import pytest
+
+from archwright.errors import InfeasibleError, InputError, LedgerError
+from archwright.evaluators import Table
+from archwright.search import load, resume, search
+from archwright.space import Choice, Real, Space
+from archwright.strategies import RegularizedEvolution
+from archwright.trials import Proposal
+
+SPACE = Space({f"d{i}": Choice(range(4)) for i in range(4)})
+
+
+def _sum(candidate):
+    return float(sum(candidate.architecture.values()))
+
+
+def _scored(result):
+    return [(t.number, dict(t.architecture), t.metrics, t.seed) for t in result.trials]
+
+
+def test_a_function_is_an_evaluator():
+    result = search(SPACE, _sum, maximize="score", trials=30, seed=3)
+    assert len(result.trials) == 30
+    assert result.best.metrics["score"] == max(t.metrics["score"] for t in result.trials)
+    assert result.info["stopped"] == "all trials done"
+    assert result.n_failed == 0
+
+
+@pytest.mark.parametrize("strategy", ["random", "evolution", "local", "grid"])
+def test_the_same_seed_gives_the_same_search(strategy):
+    runs = [
+        search(SPACE, _sum, maximize="score", trials=40, seed=5, strategy=strategy) for _ in "ab"
+    ]
+    assert _scored(runs[0]) == _scored(runs[1])
+    if strategy != "grid":
+        other = search(SPACE, _sum, maximize="score", trials=40, seed=6, strategy=strategy)
+        assert _scored(other) != _scored(runs[0])
+
+
+def test_an_exhausted_space_ends_the_search():
+    result = search(SPACE, _sum, maximize="score", trials=1000)
+    assert len(result.trials) == 256
+    assert result.info["stopped"] == "the space is exhausted"
+    assert search(SPACE, _sum, maximize="score").best.metrics["score"] == 12.0
+
+
+def test_what_goes_wrong_is_a_failed_trial():
+    def evaluate(candidate):
+        report = candidate.architecture["d0"]
+        candidate.report(1, score=0.5)
+        if report == 1:
+            raise RuntimeError("boom")
+        if report == 2:
+            return math.nan
+        if report == 3:
+            raise MemoryError
+        return 1.0
+
+    result = search(SPACE, evaluate, maximize="score", trials=60, strategy="random")
+    kinds = {t.architecture["d0"]: t for t in result.trials}
+    assert "RuntimeError: boom" in kinds[1].error
+    assert "evaluate" in kinds[1].error  # where in the user's function
+    assert "NotFinite" in kinds[2].error
+    assert "OutOfMemory" in kinds[3].error
+    assert kinds[1].curve == ({"step": 1, "score": 0.5},)
+    assert result.n_failed == sum(t.architecture["d0"] != 0 for t in result.trials)
+
+
+@pytest.mark.parametrize(
+    ("returned", "word"),
+    [("text", "number"), ({"other": 1.0}, "'score'"), (None, "number"), ({}, "nothing")],
+)
+def test_useless_returns_end_the_search_early(returned, word):
+    with pytest.raises(InfeasibleError, match=word) as caught:
+        search(SPACE, lambda c: returned, maximize="score", trials=100)
+    assert "5 of 5 trials failed" in str(caught.value)
+
+
+def test_limits_on_results_hold_for_best_and_front():
+    result = search(
+        SPACE,
+        lambda c: {"score": _sum(c), "cost": 2 * _sum(c)},
+        maximize="score",
+        minimize="cost",
+        limits={"cost": 10},
+        trials=256,
+    )
+    assert result.best.metrics["score"] == 5.0
+    assert [t.metrics["score"] for t in result.front] == [5.0, 4.0, 3.0, 2.0, 1.0, 0.0]
+    with pytest.raises(InfeasibleError, match=r"cost is .*the limit is cost <= -1"):
+        search(SPACE, lambda c: {"score": 1, "cost": 1}, maximize="score", limits={"cost": -1})
+
+
+@pytest.mark.parametrize(
+    ("arguments", "word"),
+    [
+        ({"trials": 0}, "trials must be at least 1"),
+        ({"trials": 2.5}, "trials must be a whole number"),
+        ({"trials": True}, "trials"),
+        ({"minutes": 0}, "minutes must be more than 0"),
+        ({"minutes": math.nan}, "minutes must be finite"),
+        ({"minutes": "5"}, "minutes must be a number"),
+        ({"workers": -1}, "workers must be at least 0"),
+        ({"trial_seconds": 0}, "trial_seconds"),
+        ({"trial_seconds": 3, "workers": 0}, "worker process"),
+        ({"seed": 1.5}, "seed"),
+        ({"final": "all"}, "final"),
+        ({"strategy": "magic"}, "unknown strategy"),
+        ({"maximize": None}, "nothing to optimise"),
+        ({"limits": {"cost": "many"}}, "cost"),
+        ({"limits": {"cost": math.nan}}, "cost"),
+    ],
+)
+def test_bad_arguments_are_refused_before_any_work(arguments, word):
+    def evaluate(candidate):
+        raise AssertionError("work was started")
+
+    with pytest.raises(InputError, match=word):
+        search(SPACE, evaluate, **{"maximize": "score", **arguments})
+
+
+def test_other_bad_arguments():
+    with pytest.raises(InputError, match="evaluator must be"):
+        search(SPACE, 3, maximize="score", trials=1)
+    with pytest.raises(InputError, match="space must be"):
+        search(3, _sum, maximize="score", trials=1)
+    with pytest.raises(InputError, match="built for a task's data"):
+        search("mlp", _sum, maximize="score", trials=1)
+    with pytest.raises(InputError, match="give trials= or minutes="):
+        search(Space({"lr": Real(0.1, 1.0)}), _sum, maximize="score")
+
+
+def test_out_that_cannot_be_a_folder(tmp_path):
+    (tmp_path / "file").write_text("")
+    with pytest.raises(InputError, match="is a file"):
+        search(SPACE, _sum, maximize="score", trials=1, out=tmp_path / "file")
+    with pytest.raises(InputError, match="cannot be made"):
+        search(SPACE, _sum, maximize="score", trials=1, out=tmp_path / "file" / "below")
+
+
+def test_a_run_leaves_its_records_and_is_loaded(tmp_path):
+    result = search(SPACE, _sum, maximize="score", trials=12, out=tmp_path / "run", seed=2)
+    kept = json.loads((tmp_path / "run" / "result.json").read_text())
+    assert kept["n_trials"] == 12
+    assert kept["validation"] == result.best.metrics["score"]
+    assert kept["architecture"] == dict(result.best.architecture)
+    assert kept["random_search"] is None
+    assert kept["random_search_note"]
+    assert (tmp_path / "run" / "report.html").stat().st_size > 1000
+    again = load(tmp_path / "run")
+    assert _scored(again) == _scored(result)
+    assert again.best == result.best
+
+
+def test_resuming_continues_as_if_it_had_not_stopped(tmp_path):
+    whole = search(SPACE, _sum, maximize="score", trials=50, seed=4)
+    folder = tmp_path / "run"
+    calls = []
+
+    def evaluate(candidate):
+        calls.append(candidate.number)
+        if len(calls) == 21:
+            raise KeyboardInterrupt
+        return _sum(candidate)
+
+    first = search(SPACE, evaluate, maximize="score", trials=50, seed=4, out=folder)
+    assert first.info["stopped"] == "interrupted"
+    assert len(first.trials) == 20
+    second = search(SPACE, evaluate, maximize="score", trials=50, seed=4, out=folder)
+    assert _scored(second) == _scored(whole)
+    assert sorted(calls) == sorted([*range(50), 20])
+    # A finished run answers without evaluating again, and goes on when asked for more.
+    n_calls = len(calls)
+    assert _scored(search(SPACE, evaluate, maximize="score", trials=50, seed=4, out=folder)) == (
+        _scored(whole)
+    )
+    assert len(calls) == n_calls
+    more = resume(folder, trials=60)
+    assert len(more.trials) == 60
+    assert _scored(more)[:50] == _scored(whole)
+
+
+@pytest.mark.parametrize(
+    ("changes", "word"),
+    [
+        ({"seed": 1}, "seed"),
+        ({"strategy": "random"}, "strategy"),
+        ({"space": Space({"a": Choice((1, 2))})}, "space"),
+        ({"maximize": None, "minimize": "score"}, "goals"),
+    ],
+)
+def test_a_folder_of_another_search_is_refused(tmp_path, changes, word):
+    call = {"space": SPACE, "maximize": "score", "trials": 3, "out": tmp_path, "seed": 0}
+    search(call.pop("space"), _sum, **call)
+    call = {"space": SPACE, **call, **changes}
+    with pytest.raises(LedgerError, match=f"its {word} is"):
+        search(call.pop("space"), lambda c: 1.0, **call)
+
+
+def test_loading_what_is_no_run(tmp_path):
+    for folder in (tmp_path, tmp_path / "nowhere"):
+        for door in (load, resume):
+            with pytest.raises(LedgerError, match="holds no run"):
+                door(folder)
+
+
+def test_a_table_is_an_evaluator():
+    rows = {a: {"score": float(sum(a.values()))} for a in SPACE.enumerate()}
+    table = Table(SPACE, rows)
+    assert len(table) == 256
+    result = search(SPACE, table, maximize="score", trials=100, seed=1)
+    assert result.best.metrics["score"] >= 9
+    with pytest.raises(InputError, match="no rows"):
+        Table(SPACE, {})
+
+
+def test_any_futures_executor_runs_the_evaluations():
+    with ThreadPoolExecutor(3) as pool:
+        result = search(SPACE, _sum, maximize="score", trials=30, executor=pool, workers=3)
+    assert sorted(t.number for t in result.trials) == list(range(30))
+
+
+def test_random_search_beside():
+    result = search(SPACE, _sum, maximize="score", trials=30, compare_random=True, seed=0)
+    line = result.info["random_line"]
+    assert len(line) == 30
+    assert result.info["random_search"] == line[-1][1] == max(v for _, v in line)
+    alone = search(SPACE, _sum, maximize="score", trials=30, strategy="random", seed=0)
+    assert alone.info["random_search"] == alone.best.metrics["score"]
+
+
+def test_a_strategy_of_ones_own():
+    class Stubborn:
+        def propose(self, history, rng):
+            left = (a for a in history.space.enumerate() if history.is_new(a))
+            first = next(left, None)
+            return None if first is None else Proposal(first)
+
+    result = search(SPACE, _sum, maximize="score", trials=5, strategy=Stubborn())
+    assert result.info["strategy"] == "Stubborn"
+    assert [t.metrics["score"] for t in result.trials] == [0, 1, 2, 3, 1]
+
+
+def test_progress_is_told():
+    events = []
+    search(SPACE, _sum, maximize="score", trials=20, progress=events.append)
+    assert events[-1]["phase"] == "done"
+    last = [e for e in events if e["phase"] == "search"][-1]
+    assert last["done"] == 20
+    assert last["best"] is not None
+
+
+def _crash(candidate):
+    d0 = candidate.architecture["d0"]
+    if d0 == 1:
+        os.kill(os.getpid(), signal.SIGKILL)
+    if d0 == 2:
+        while True:
+            pass
+    return _sum(candidate)
+
+
+@pytest.mark.integration
+def test_workers_that_die_or_hang_are_failed_trials():
+    space = Space({"d0": Choice((0, 1, 2)), "d1": Choice((0, 1))})
+    result = search(space, _crash, maximize="score", workers=2, trial_seconds=2.0)
+    by_first = {}
+    for trial in result.trials:
+        by_first.setdefault(trial.architecture["d0"], []).append(trial)
+    assert [t.state for t in by_first[0]] == ["complete"] * 2
+    assert all("WorkerDied" in t.error for t in by_first[1])
+    assert all("TimeLimitExceeded" in t.error for t in by_first[2])
+    assert result.info["stopped"] == "the space is exhausted"
+
+
+SCRIPT = """
+import sys
+from archwright.search import search
+from archwright.space import Choice, Space
+space = Space({f"d{i}": Choice(range(4)) for i in range(4)})
+def evaluate(candidate):
+    end = __import__("time").perf_counter() + 0.01
+    while __import__("time").perf_counter() < end:
+        pass
+    with open(sys.argv[1] + "/log", "a") as file:
+        file.write(f"{candidate.number}\\n")
+    return float(sum(candidate.architecture.values()))
+result = search(space, evaluate, maximize="score", trials=120, seed=1, out=sys.argv[1] + "/run")
+print(len(result.trials))
+"""
+
+
+@pytest.mark.integration
+def test_kill_dash_nine_loses_and_repeats_nothing(tmp_path):
+    script = tmp_path / "script.py"
+    script.write_text(SCRIPT)
+    call = [sys.executable, str(script), str(tmp_path)]
+    log = tmp_path / "log"
+    for n_lines in (10, 35, 60):
+        process = subprocess.Popen(call, stdout=subprocess.PIPE)
+        deadline = time.monotonic() + 60
+        while process.poll() is None and time.monotonic() < deadline:
+            if log.exists() and len(log.read_text().split()) >= n_lines:
+                process.kill()
+        process.communicate()
+    done = subprocess.run(call, capture_output=True, text=True, check=True)
+    assert done.stdout.strip() == "120"
+    evaluated = [int(line) for line in log.read_text().split()]
+    assert set(evaluated) == set(range(120))
+    # Only what was running at a kill was evaluated twice.
+    assert len(evaluated) <= 120 + 3
+    numbers = [t.number for t in load(tmp_path / "run").trials]
+    assert sorted(numbers) == list(range(120))
+    assert _scored(load(tmp_path / "run")) == _scored(
+        search(SPACE, _sum, maximize="score", trials=120, seed=1)
+    )
+
+
+def test_evolution_sees_only_what_is_feasible():
+    limited = search(
+        SPACE,
+        lambda c: {"score": _sum(c), "cost": c.architecture["d0"]},
+        maximize="score",
+        limits={"cost": 0},
+        strategy=RegularizedEvolution(population=5, sample=3),
+        trials=120,
+    )
+    assert limited.best.architecture["d0"] == 0
+    assert limited.best.metrics["score"] == 9.0
+
+
+def test_repository_path_is_not_needed(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    search(SPACE, _sum, maximize="score", trials=3, out=Path("runs") / "x")
+    assert (tmp_path / "runs" / "x" / "run.json").exists()

@@ -1,0 +1,156 @@
+import math
+from random import Random
+
+import pytest
+
+from archwright.errors import InputError, SpaceError, UnknownNameError
+from archwright.space import Choice, Real, Space
+from archwright.strategies import (
+    STRATEGIES,
+    Grid,
+    LocalSearch,
+    RandomSearch,
+    RegularizedEvolution,
+    as_strategy,
+    name_of,
+)
+from archwright.testing import check_strategy
+from archwright.trials import History, Objective, Trial
+
+SCORE = Objective.of(maximize="score")
+
+
+@pytest.mark.parametrize("name", sorted(STRATEGIES))
+def test_conformance(name):
+    check_strategy(STRATEGIES[name])
+
+
+@pytest.mark.parametrize("options", [{"population": 4, "sample": 2}, {"crossover": 1.0}])
+def test_evolution_conforms_with_options(options):
+    check_strategy(lambda: RegularizedEvolution(**{"population": 5, "sample": 3, **options}))
+
+
+def test_names():
+    for name in STRATEGIES:
+        assert name_of(as_strategy(name)) == name
+    with pytest.raises(UnknownNameError, match="did you mean 'evolution'"):
+        as_strategy("evolutoin")
+    with pytest.raises(InputError, match="propose"):
+        as_strategy(object())
+    with pytest.raises(InputError, match="propose"):
+        as_strategy(RandomSearch)
+
+
+@pytest.mark.parametrize(
+    ("options", "word"),
+    [
+        ({"population": 0}, "population"),
+        ({"population": 4, "sample": 5}, "sample"),
+        ({"n_mutations": 0}, "n_mutations"),
+        ({"crossover": 1.5}, "crossover"),
+    ],
+)
+def test_evolution_refuses(options, word):
+    with pytest.raises(InputError, match=word):
+        RegularizedEvolution(**options)
+
+
+def test_evolution_takes_the_best_of_the_youngest():
+    space = Space({"a": Choice(range(10)), "b": Choice(range(10))})
+    old = Trial(0, space.check({"a": 0, "b": 0}), metrics={"score": 9.0})
+    young = [
+        Trial(1, space.check({"a": 5, "b": 5}), metrics={"score": 1.0}),
+        Trial(2, space.check({"a": 7, "b": 7}), metrics={"score": 2.0}),
+    ]
+    history = History(space, SCORE, [old, *young])
+    strategy = RegularizedEvolution(population=2, sample=2)
+    parents = {strategy.propose(history, Random(seed)).parent for seed in range(30)}
+    # The best of all has aged out; a sample of two (with replacement) may hold trial 1 twice.
+    assert parents <= {1, 2}
+    assert 2 in parents
+    child = strategy.propose(history, Random(0))
+    parent = next(t for t in young if t.number == child.parent)
+    assert sum(child.architecture[p] != parent.architecture[p] for p in space.paths) == 1
+
+
+def test_evolution_with_two_objectives_takes_undominated_parents():
+    space = Space({"a": Choice(range(10)), "b": Choice(range(10))})
+    objective = Objective.of(maximize="score", minimize="cost")
+    trials = [
+        Trial(0, space.check({"a": 0, "b": 0}), metrics={"score": 2.0, "cost": 5.0}),
+        Trial(1, space.check({"a": 1, "b": 1}), metrics={"score": 1.0, "cost": 1.0}),
+        Trial(2, space.check({"a": 2, "b": 2}), metrics={"score": 0.5, "cost": 9.0}),
+    ]
+    history = History(space, objective, trials)
+    strategy = RegularizedEvolution(population=3, sample=3)
+    parents = [strategy.propose(history, Random(seed)).parent for seed in range(60)]
+    assert {0, 1} <= set(parents)
+    assert parents.count(2) < 10  # only when the sample holds nothing else
+
+
+def test_evolution_beats_random_search_on_a_smooth_table():
+    space = Space({f"d{i}": Choice(range(5)) for i in range(6)})
+
+    def run(strategy, seed):
+        history = History(space, SCORE)
+        for number in range(150):
+            proposal = strategy.propose(history, Random((seed << 32) + number))
+            score = sum(proposal.architecture.values()) * 1.0
+            history.add(Trial(number, proposal.architecture, metrics={"score": score}))
+        return history.best.metrics["score"]
+
+    ours = sorted(run(RegularizedEvolution(), seed) for seed in range(7))[3]
+    theirs = sorted(run(RandomSearch(), seed) for seed in range(7))[3]
+    assert ours > theirs
+
+
+def test_local_search_climbs_to_the_top_of_a_smooth_hill():
+    space = Space({f"d{i}": Choice(range(4)) for i in range(4)})
+    history = History(space, SCORE)
+    for number in range(80):
+        proposal = LocalSearch().propose(history, Random(number))
+        score = float(sum(proposal.architecture.values()))
+        history.add(
+            Trial(
+                number,
+                proposal.architecture,
+                metrics={"score": score},
+                origin=proposal.origin,
+                parent=proposal.parent,
+            )
+        )
+        if score == 12.0:
+            break
+    assert history.best.metrics["score"] == 12.0
+
+
+def test_grid_lists_everything_once_in_order():
+    space = Space({"a": Choice((1, 2)), "lr": Real(1e-4, 1.0, log=True)})
+    history = History(space, SCORE)
+    seen = []
+    while (proposal := Grid(levels=5).propose(history, Random(0))) is not None:
+        seen.append(tuple(proposal.architecture.values()))
+        history.add(Trial(len(seen) - 1, proposal.architecture, metrics={"score": 0.0}))
+    assert len(seen) == 10
+    assert seen[0] == (1, 1e-4)
+    assert seen[-1] == (2, 1.0)
+    assert math.isclose(seen[2][1], 1e-2)
+    with pytest.raises(InputError, match="levels"):
+        Grid(levels=1)
+
+
+def test_canonical_duplicates_are_not_proposed():
+    space = Space({"a": Choice((1, 2, 3))})
+    history = History(space, SCORE, [Trial(0, space.default, metrics={"score": 1.0})])
+    left = set()
+    for number in range(1, 3):
+        proposal = RandomSearch().propose(history, Random(number))
+        left.add(proposal.architecture["a"])
+        history.add(Trial(number, proposal.architecture, metrics={"score": 1.0}))
+    assert left == {2, 3}
+    assert RandomSearch().propose(history, Random(3)) is None
+
+
+def test_unknown_decision_is_refused():
+    with pytest.raises(SpaceError, match="'b'|b"):
+        Space({"a": Choice((1,))}).decision("b")
