@@ -99,8 +99,8 @@ class CellGraph:
             name ("cell" where it is empty).
         n_inputs: the number of the cell's inputs; node i has the number n_inputs + i.
         nodes: the nodes; each has edges from inputs and from nodes before it.
-        output: "last" (the last node), "concat" (all nodes) or "loose" (the nodes that no live
-            edge starts from).
+        output: "last" (the last node), "concat" (all nodes) or "loose" (the nodes that no chosen
+            edge starts from; one with the `zero` operation counts as chosen).
         zero: the name of the operation that removes its edge.
         identity: the name of the operation that passes on what comes.
         commutative: whether joining is a sum, so that order does not matter; False: what is joined
