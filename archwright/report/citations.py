@@ -1,0 +1,425 @@
+"""Where the methods come from: a table of references and what each part of a run cites.
+
+>>> [reference.key for reference in references("evolution", "nasbench201")]
+['real2019', 'dong2020']
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+from typing import Any
+
+
+@dataclass(frozen=True, slots=True)
+class Reference:
+    """One publication.
+
+    Attributes:
+        key: first author and year, such as "real2019".
+        authors: as they are to be printed.
+        title: the title of the published version.
+        venue: where it appeared, with the year.
+        arxiv: the arXiv identifier, or "".
+        link: an address for what is not on arXiv, or "".
+    """
+
+    key: str
+    authors: str
+    title: str
+    venue: str
+    arxiv: str = ""
+    link: str = ""
+
+    @property
+    def url(self) -> str:
+        """Where it can be read; "" when nothing is known."""
+        return f"https://arxiv.org/abs/{self.arxiv}" if self.arxiv else self.link
+
+    @property
+    def text(self) -> str:
+        """One line, as a list of references prints it.
+
+        >>> print(REFERENCES["real2019"].text)
+        E. Real, A. Aggarwal, Y. Huang, Q. V. Le. Regularized Evolution for Image Classifier Architecture Search. AAAI 2019. arXiv:1802.01548
+        """  # noqa: E501
+        arxiv = f" arXiv:{self.arxiv}" if self.arxiv else ""
+        return f"{self.authors}. {self.title}. {self.venue}.{arxiv}"
+
+    def to_dict(self) -> dict[str, str]:
+        """``key``, ``text`` and ``url`` as plain JSON values."""
+        return {"key": self.key, "text": self.text, "url": self.url}
+
+
+REFERENCES: dict[str, Reference] = {
+    reference.key: reference
+    for reference in (
+        Reference(
+            "bergstra2012",
+            "J. Bergstra, Y. Bengio",
+            "Random Search for Hyper-Parameter Optimization",
+            "Journal of Machine Learning Research 13, 2012",
+            link="https://jmlr.org/papers/v13/bergstra12a.html",
+        ),
+        Reference(
+            "li2019",
+            "L. Li, A. Talwalkar",
+            "Random Search and Reproducibility for Neural Architecture Search",
+            "UAI 2019",
+            "1902.07638",
+        ),
+        Reference(
+            "real2019",
+            "E. Real, A. Aggarwal, Y. Huang, Q. V. Le",
+            "Regularized Evolution for Image Classifier Architecture Search",
+            "AAAI 2019",
+            "1802.01548",
+        ),
+        Reference(
+            "white2021",
+            "C. White, S. Nolen, Y. Savani",
+            "Exploring the Loss Landscape in Neural Architecture Search",
+            "UAI 2021",
+            "2005.02960",
+        ),
+        Reference(
+            "denottelander2021",
+            "T. Den Ottelander, A. Dushatskiy, M. Virgolin, P. A. N. Bosman",
+            "Local Search is a Remarkably Strong Baseline for Neural Architecture Search",
+            "EMO 2021",
+            "2004.08996",
+        ),
+        Reference(
+            "elsken2019",
+            "T. Elsken, J. H. Metzen, F. Hutter",
+            "Neural Architecture Search: A Survey",
+            "Journal of Machine Learning Research 20(55), 2019",
+            "1808.05377",
+        ),
+        Reference(
+            "lindauer2020",
+            "M. Lindauer, F. Hutter",
+            "Best Practices for Scientific Research on Neural Architecture Search",
+            "Journal of Machine Learning Research 21(243), 2020",
+            "1909.02453",
+        ),
+        Reference(
+            "zoph2017",
+            "B. Zoph, Q. V. Le",
+            "Neural Architecture Search with Reinforcement Learning",
+            "ICLR 2017",
+            "1611.01578",
+        ),
+        Reference(
+            "baker2017",
+            "B. Baker, O. Gupta, N. Naik, R. Raskar",
+            "Designing Neural Network Architectures using Reinforcement Learning",
+            "ICLR 2017",
+            "1611.02167",
+        ),
+        Reference(
+            "zoph2018",
+            "B. Zoph, V. Vasudevan, J. Shlens, Q. V. Le",
+            "Learning Transferable Architectures for Scalable Image Recognition",
+            "CVPR 2018",
+            "1707.07012",
+        ),
+        Reference(
+            "liu2019",
+            "H. Liu, K. Simonyan, Y. Yang",
+            "DARTS: Differentiable Architecture Search",
+            "ICLR 2019",
+            "1806.09055",
+        ),
+        Reference(
+            "ying2019",
+            "C. Ying, A. Klein, E. Christiansen, E. Real, K. Murphy, F. Hutter",
+            "NAS-Bench-101: Towards Reproducible Neural Architecture Search",
+            "ICML 2019",
+            "1902.09635",
+        ),
+        Reference(
+            "dong2020",
+            "X. Dong, Y. Yang",
+            "NAS-Bench-201: Extending the Scope of Reproducible Neural Architecture Search",
+            "ICLR 2020",
+            "2001.00326",
+        ),
+        Reference(
+            "sandler2018",
+            "M. Sandler, A. Howard, M. Zhu, A. Zhmoginov, L.-C. Chen",
+            "MobileNetV2: Inverted Residuals and Linear Bottlenecks",
+            "CVPR 2018",
+            "1801.04381",
+        ),
+        Reference(
+            "howard2019",
+            "A. Howard, M. Sandler, G. Chu, L.-C. Chen, B. Chen, M. Tan, W. Wang, Y. Zhu, R. Pang, "
+            "V. Vasudevan, Q. V. Le, H. Adam",
+            "Searching for MobileNetV3",
+            "ICCV 2019",
+            "1905.02244",
+        ),
+        Reference(
+            "tan2019",
+            "M. Tan, B. Chen, R. Pang, V. Vasudevan, M. Sandler, A. Howard, Q. V. Le",
+            "MnasNet: Platform-Aware Neural Architecture Search for Mobile",
+            "CVPR 2019",
+            "1807.11626",
+        ),
+        Reference(
+            "cai2020",
+            "H. Cai, C. Gan, T. Wang, Z. Zhang, S. Han",
+            "Once-for-All: Train One Network and Specialize it for Efficient Deployment",
+            "ICLR 2020",
+            "1908.09791",
+        ),
+        Reference(
+            "he2016",
+            "K. He, X. Zhang, S. Ren, J. Sun",
+            "Deep Residual Learning for Image Recognition",
+            "CVPR 2016",
+            "1512.03385",
+        ),
+        Reference(
+            "hu2018",
+            "J. Hu, L. Shen, G. Sun",
+            "Squeeze-and-Excitation Networks",
+            "CVPR 2018",
+            "1709.01507",
+        ),
+        Reference(
+            "huang2017",
+            "G. Huang, Z. Liu, L. van der Maaten, K. Q. Weinberger",
+            "Densely Connected Convolutional Networks",
+            "CVPR 2017",
+            "1608.06993",
+        ),
+        Reference(
+            "chollet2017",
+            "F. Chollet",
+            "Xception: Deep Learning with Depthwise Separable Convolutions",
+            "CVPR 2017",
+            "1610.02357",
+        ),
+        Reference(
+            "gorishniy2021",
+            "Y. Gorishniy, I. Rubachev, V. Khrulkov, A. Babenko",
+            "Revisiting Deep Learning Models for Tabular Data",
+            "NeurIPS 2021",
+            "2106.11959",
+        ),
+        Reference(
+            "loshchilov2019",
+            "I. Loshchilov, F. Hutter",
+            "Decoupled Weight Decay Regularization",
+            "ICLR 2019",
+            "1711.05101",
+        ),
+        Reference(
+            "loshchilov2017",
+            "I. Loshchilov, F. Hutter",
+            "SGDR: Stochastic Gradient Descent with Warm Restarts",
+            "ICLR 2017",
+            "1608.03983",
+        ),
+        Reference(
+            "smith2019",
+            "L. N. Smith, N. Topin",
+            "Super-Convergence: Very Fast Training of Neural Networks Using Large Learning Rates",
+            "Proc. SPIE 11006, 2019",
+            "1708.07120",
+        ),
+        Reference(
+            "goyal2017",
+            "P. Goyal, P. Dollár, R. Girshick, P. Noordhuis, L. Wesolowski, A. Kyrola, A. Tulloch, "
+            "Y. Jia, K. He",
+            "Accurate, Large Minibatch SGD: Training ImageNet in 1 Hour",
+            "2017",
+            "1706.02677",
+        ),
+        Reference(
+            "sutskever2013",
+            "I. Sutskever, J. Martens, G. Dahl, G. Hinton",
+            "On the importance of initialization and momentum in deep learning",
+            "ICML 2013",
+            link="https://proceedings.mlr.press/v28/sutskever13.html",
+        ),
+        Reference(
+            "zhang2018",
+            "H. Zhang, M. Cisse, Y. N. Dauphin, D. Lopez-Paz",
+            "mixup: Beyond Empirical Risk Minimization",
+            "ICLR 2018",
+            "1710.09412",
+        ),
+        Reference(
+            "szegedy2016",
+            "C. Szegedy, V. Vanhoucke, S. Ioffe, J. Shlens, Z. Wojna",
+            "Rethinking the Inception Architecture for Computer Vision",
+            "CVPR 2016",
+            "1512.00567",
+        ),
+        Reference(
+            "polyak1992",
+            "B. T. Polyak, A. B. Juditsky",
+            "Acceleration of Stochastic Approximation by Averaging",
+            "SIAM Journal on Control and Optimization 30(4), 1992",
+            link="https://doi.org/10.1137/0330046",
+        ),
+        Reference(
+            "pascanu2013",
+            "R. Pascanu, T. Mikolov, Y. Bengio",
+            "On the difficulty of training recurrent neural networks",
+            "ICML 2013",
+            "1211.5063",
+        ),
+        Reference(
+            "micikevicius2018",
+            "P. Micikevicius, S. Narang, J. Alben, G. Diamos, E. Elsen, D. Garcia, B. Ginsburg, "
+            "M. Houston, O. Kuchaiev, G. Venkatesh, H. Wu",
+            "Mixed Precision Training",
+            "ICLR 2018",
+            "1710.03740",
+        ),
+        Reference(
+            "hinton2015",
+            "G. Hinton, O. Vinyals, J. Dean",
+            "Distilling the Knowledge in a Neural Network",
+            "NIPS 2014 Deep Learning Workshop",
+            "1503.02531",
+        ),
+        Reference(
+            "hutter2014",
+            "F. Hutter, H. Hoos, K. Leyton-Brown",
+            "An Efficient Approach for Assessing Hyperparameter Importance",
+            "ICML 2014",
+            link="https://proceedings.mlr.press/v32/hutter14.html",
+        ),
+        Reference(
+            "watanabe2023",
+            "S. Watanabe, A. Bansal, F. Hutter",
+            "PED-ANOVA: Efficiently Quantifying Hyperparameter Importance in Arbitrary Subspaces",
+            "IJCAI 2023",
+            "2304.10255",
+        ),
+        Reference(
+            "baba2026",
+            "K. Baba, Y. Ozaki, S. Watanabe",
+            "Conditional PED-ANOVA: Hyperparameter Importance in Hierarchical & Dynamic Search "
+            "Spaces",
+            "KDD 2026",
+            "2601.20800",
+        ),
+        Reference(
+            "akiba2019",
+            "T. Akiba, S. Sano, T. Yanase, T. Ohta, M. Koyama",
+            "Optuna: A Next-generation Hyperparameter Optimization Framework",
+            "KDD 2019",
+            "1907.10902",
+        ),
+        Reference(
+            "paszke2019",
+            "A. Paszke, S. Gross, F. Massa, A. Lerer, J. Bradbury, et al.",
+            "PyTorch: An Imperative Style, High-Performance Deep Learning Library",
+            "NeurIPS 2019",
+            "1912.01703",
+        ),
+        Reference(
+            "pedregosa2011",
+            "F. Pedregosa, G. Varoquaux, A. Gramfort, V. Michel, B. Thirion, et al.",
+            "Scikit-learn: Machine Learning in Python",
+            "Journal of Machine Learning Research 12, 2011",
+            "1201.0490",
+        ),
+        Reference(
+            "wilson1927",
+            "E. B. Wilson",
+            "Probable Inference, the Law of Succession, and Statistical Inference",
+            "Journal of the American Statistical Association 22(158), 1927",
+            link="https://doi.org/10.1080/01621459.1927.10502953",
+        ),
+        Reference(
+            "efron1979",
+            "B. Efron",
+            "Bootstrap Methods: Another Look at the Jackknife",
+            "The Annals of Statistics 7(1), 1979",
+            link="https://doi.org/10.1214/aos/1176344552",
+        ),
+    )
+}
+"""Every reference, by key."""
+
+METHODS: dict[str, tuple[str, ...]] = {
+    # strategies
+    "random": ("bergstra2012", "li2019"),
+    "grid": ("bergstra2012",),
+    "local": ("white2021", "denottelander2021"),
+    "local_search": ("white2021", "denottelander2021"),
+    "evolution": ("real2019",),
+    # spaces
+    "mlp": ("gorishniy2021",),
+    "chain_cnn": ("zoph2017", "baker2017", "chollet2017", "elsken2019"),
+    "branched_cnn": ("elsken2019", "he2016"),
+    "mobilenet": ("sandler2018", "howard2019", "cai2020", "hu2018"),
+    "nasnet": ("zoph2018",),
+    "darts": ("liu2019",),
+    "nasbench101": ("ying2019",),
+    "nasbench201": ("dong2020",),
+    "resnet": ("he2016",),
+    # training
+    "adamw": ("loshchilov2019",),
+    "sgd": ("sutskever2013",),
+    "cosine": ("loshchilov2017",),
+    "one_cycle": ("smith2019",),
+    "warmup": ("goyal2017",),
+    "mixup": ("zhang2018",),
+    "label_smoothing": ("szegedy2016",),
+    "ema": ("polyak1992",),
+    "clip_norm": ("pascanu2013",),
+    "mixed_precision": ("micikevicius2018",),
+    "distillation": ("hinton2015",),
+    # analysis and software
+    "importance": ("watanabe2023", "baba2026"),
+    "fanova": ("hutter2014",),
+    "random_line": ("li2019",),
+    "wilson": ("wilson1927",),
+    "bootstrap": ("efron1979",),
+    "optuna": ("akiba2019",),
+    "pytorch": ("paszke2019",),
+    "scikit-learn": ("pedregosa2011",),
+}
+"""What each strategy, space or part of a recipe cites."""
+
+
+def references(*names: str) -> list[Reference]:
+    """The references of the methods that a run used, each once, in the order asked for.
+
+    Args:
+        names: names of strategies, spaces and parts of recipes. One without a publication is
+            passed over, so that a user's own strategy needs no entry here.
+    """
+    keys = dict.fromkeys(key for name in names for key in METHODS.get(name, ()))
+    return [REFERENCES[key] for key in keys]
+
+
+def recipe_methods(recipe: Mapping[str, Any]) -> list[str]:
+    """Which published methods a training recipe uses, as names of `METHODS`.
+
+    Args:
+        recipe: the fields of `archwright.training.Recipe` as a mapping.
+
+    >>> recipe_methods({"optimizer": "adamw", "schedule": "one_cycle", "mixup": 0.0})
+    ['adamw', 'one_cycle']
+    """
+    names = [str(recipe.get("optimizer", "")), str(recipe.get("schedule", ""))]
+    switches: Iterable[tuple[str, str]] = (
+        ("warmup", "warmup"),
+        ("mixup", "mixup"),
+        ("label_smoothing", "label_smoothing"),
+        ("ema", "ema"),
+        ("clip_norm", "clip_norm"),
+    )
+    names += [method for field, method in switches if recipe.get(field)]
+    if recipe.get("precision") in ("bf16", "fp16"):
+        names.append("mixed_precision")
+    return [name for name in names if name in METHODS]
