@@ -344,7 +344,7 @@ def _ticks(low: float, high: float, n: int, whole: bool) -> tuple[float, ...]:
         step = max(1.0, float(round(step)))
     first = math.ceil(low / step - 1e-9)
     last = math.floor(high / step + 1e-9)
-    return tuple(round(i * step, 12) for i in range(first, last + 1)) or (low, high)
+    return tuple(float(f"{i * step:.10g}") for i in range(first, last + 1)) or (low, high)
 
 
 def _log_ticks(a: float, b: float, n: int) -> tuple[float, ...]:

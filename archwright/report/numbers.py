@@ -63,9 +63,9 @@ def short(value: float) -> str:
         return str(value)
     magnitude = abs(value)
     for factor, suffix in ((1e12, "T"), (1e9, "G"), (1e6, "M"), (1e3, "k")):
-        # 999,950 rounds to 1,000.0k in three digits: it belongs to the next suffix.
-        if magnitude >= factor * 0.99995:
-            return f"{value / factor:.3g}{suffix}".replace("e+03", "")
+        # 999,500 rounds to 1,000k in three digits: it belongs to the next suffix.
+        if magnitude >= factor * 0.9995:
+            return f"{value / factor:.3g}{suffix}"
     if magnitude >= 1 and float(value).is_integer():
         return f"{value:.0f}"
     return f"{value:.4g}"
