@@ -68,7 +68,7 @@ def run_evaluation(evaluator: EvaluatorLike, candidate: Candidate, metric: str) 
     metrics: dict[str, float] = {}
     error = None
     try:
-        call = getattr(evaluator, "evaluate", evaluator)
+        call: Any = getattr(evaluator, "evaluate", evaluator)
         metrics = as_metrics(call(candidate), metric)
     except StopCandidate as stop:
         state, error = "pruned", str(stop) or None

@@ -15,6 +15,9 @@ from joblib.externals.loky import ProcessPoolExecutor
 
 from archwright.errors import InputError
 
+LONGEST_START = 120.0
+"""Seconds after which a process that has not come up counts as broken."""
+
 
 class Processes:
     """`n_workers` processes, each a pool of its own, so that one death is one failure.
@@ -26,18 +29,28 @@ class Processes:
     Args:
         n_workers: how many processes.
         n_threads: threads that numerical libraries may use in each.
+        prepare: called first in each new process, such as slow imports; a call's time begins
+            after it.
 
     Raises:
         InputError: `n_workers` or `n_threads` is below 1.
     """
 
-    def __init__(self, n_workers: int = 1, *, n_threads: int = 1) -> None:
+    def __init__(
+        self,
+        n_workers: int = 1,
+        *,
+        n_threads: int = 1,
+        prepare: Callable[[], Any] | None = None,
+    ) -> None:
         for name, value in (("n_workers", n_workers), ("n_threads", n_threads)):
             if value < 1:
                 raise InputError(f"{name} must be at least 1, got {value}")
         self.n_workers = n_workers
         self.n_threads = n_threads
+        self._prepare = prepare or _nothing
         self._pools: list[ProcessPoolExecutor | None] = [None] * n_workers
+        self._prepared: list[Future[Any] | None] = [None] * n_workers
         self._calls: list[Future[Any] | None] = [None] * n_workers
 
     def submit(self, function: Callable[..., Any], *args: Any) -> Future[Any]:
@@ -50,9 +63,11 @@ class Processes:
             # Killed between two calls; the pool may not have noticed yet.
             self._drop(slot)
         for attempt in (1, 2):
-            pool = self._pools[slot] or self._new_pool()
-            self._pools[slot] = pool
+            pool = self._pool(slot)
             try:
+                prepared = self._prepared[slot]
+                if prepared is not None:
+                    prepared.result(timeout=LONGEST_START)
                 future: Future[Any] = pool.submit(function, *args)
                 break
             except Exception:
@@ -62,6 +77,12 @@ class Processes:
                     raise
         self._calls[slot] = future
         return future
+
+    def start(self) -> list[Future[Any]]:
+        """Start all processes now, side by side; the futures of their preparation."""
+        for slot in range(self.n_workers):
+            self._pool(slot)
+        return [prepared for prepared in self._prepared if prepared is not None]
 
     def kill(self, future: Future[Any]) -> bool:
         """See `Executor.kill`."""
@@ -80,6 +101,13 @@ class Processes:
         for slot in range(self.n_workers):
             self._drop(slot)
 
+    def _pool(self, slot: int) -> ProcessPoolExecutor:
+        pool = self._pools[slot]
+        if pool is None:
+            pool = self._pools[slot] = self._new_pool()
+            self._prepared[slot] = pool.submit(self._prepare)
+        return pool
+
     def _new_pool(self) -> ProcessPoolExecutor:
         threads = str(self.n_threads)
         names = ("OMP_NUM_THREADS", "MKL_NUM_THREADS", "OPENBLAS_NUM_THREADS")
@@ -93,6 +121,7 @@ class Processes:
 
     def _drop(self, slot: int) -> None:
         pool, self._pools[slot], self._calls[slot] = self._pools[slot], None, None
+        self._prepared[slot] = None
         if pool is None:
             return
         for process in list(pool._processes.values()):
@@ -100,6 +129,10 @@ class Processes:
                 os.kill(process.pid, signal.SIGKILL)
         with contextlib.suppress(Exception):
             pool.shutdown(wait=False, kill_workers=True)
+
+
+def _nothing() -> None:
+    """What a process is prepared by when nothing else was asked for."""
 
 
 def _begin_worker(parent: int) -> None:

@@ -60,6 +60,7 @@ class Loop:
         costs: what is computed of an architecture without training it.
         job: how a worker process gets at the evaluator; None runs evaluations in this process.
         budget: given to trials whose proposal names none.
+        grace: seconds after the deadline that the first evaluation to succeed may take.
     """
 
     history: History
@@ -82,6 +83,7 @@ class Loop:
     progress: Progress | None = None
     phase: str = "search"
     budget: float | None = None
+    grace: float = 0.0
 
     def __post_init__(self) -> None:
         self._retry = list(self.retry)
@@ -158,7 +160,7 @@ class Loop:
         return ordered[min(len(ordered) - 1, int(0.8 * len(ordered)))]
 
     def _next(self) -> Trial | str | None:
-        """The next trial to evaluate; a reason to stop; None when the one proposed is infeasible."""
+        """The next trial; a reason to stop; None when the one proposed breaks a limit."""
         if self._retry:
             return self._retry.pop(0)
         history = self.history
@@ -258,13 +260,18 @@ class Loop:
         for future in sorted(done, key=lambda f: self._calls[f][0].number):
             trial, began = self._calls.pop(future)
             self._finish(trial, _outcome(future, time.monotonic() - began))
-        for future, (trial, began) in list(self._calls.items()):
+        for future, (_, began) in list(self._calls.items()):
             ran = time.monotonic() - began
             if self.trial_seconds is not None and ran > self.trial_seconds:
                 text = f"stopped after {ran:.1f} s; the limit is {self.trial_seconds:g} s a trial"
                 self._stop(future, Outcome("failed", error=f"{TimeLimitExceeded.__name__}: {text}"))
-            elif self.deadline is not None and self.clock.now() > self.deadline:
+            elif self.deadline is not None and self.clock.now() > self._last_call():
                 self._stop(future, Outcome("pruned", error="the time for the search was up"))
+
+    def _last_call(self) -> float:
+        """Second at which what still runs is stopped: later while nothing has succeeded yet."""
+        assert self.deadline is not None
+        return self.deadline + (0.0 if self.history.complete else self.grace)
 
     def _stop(self, future: Future[Any], outcome: Outcome) -> None:
         if self.executor.kill(future):
@@ -278,7 +285,7 @@ class Loop:
             for _, began in self._calls.values():
                 longest = min(longest, began + self.trial_seconds - now)
         if self.deadline is not None:
-            longest = min(longest, self.deadline - self.clock.now())
+            longest = min(longest, self._last_call() - self.clock.now())
         return max(longest, 0.01)
 
     def _finish(self, trial: Trial, outcome: Outcome) -> None:

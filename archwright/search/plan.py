@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
@@ -14,8 +14,14 @@ if TYPE_CHECKING:
 
     from archwright.evaluators import Train
 
+N_SAMPLES_TIMED = 12
+"""Random architectures among which the largest is timed beside the default."""
+
 EXPORT_SECONDS = 14.0
 """Kept for the export, its checks and the report, on an ordinary machine."""
+
+WORKER_SECONDS = 2.0
+"""Kept for the start of the process of the final training."""
 
 N_TRIALS_WANTED = 24
 N_EPOCHS_LEAST = 3.0
@@ -65,7 +71,8 @@ class Plan:
 
 def plan_training(
     evaluator: Train,
-    model: nn.Module,
+    networks: Sequence[nn.Module],
+    flops: Sequence[float],
     *,
     seconds: float | None,
     n_trials: int | None,
@@ -73,22 +80,21 @@ def plan_training(
     n_threads: int,
     n_cores: int,
     device: str,
-    flops: float,
     exports: bool,
     n_finals: int = 1,
 ) -> Plan:
-    """Plan a search from the measured speed of the space's default network.
+    """Plan a search from the measured speed of the space's default network and a larger one.
 
     Args:
         evaluator: what trains.
-        model: the default network.
+        networks: the default network, and a larger one.
+        flops: FLOPs of each.
         seconds: what is left of the time budget, or None when only trials are counted.
         n_trials: trials asked for, or None.
         n_workers: evaluations at once.
         n_threads: threads of each.
         n_cores: threads of the final training.
         device: where training runs.
-        flops: FLOPs of the default network.
         exports: whether an export is to follow.
         n_finals: networks that are trained at the end.
 
@@ -100,12 +106,14 @@ def plan_training(
     full = evaluator.epochs_of()
     if seconds is None:
         return Plan(epochs=full)
-    row_seconds = measure_row(evaluator, model, device=device, n_threads=n_threads)
+    timed = [
+        measure_row(evaluator, model, device=device, n_threads=n_threads) for model in networks
+    ]
     # Evaluation has no backward pass; augmentation, metrics and a busy neighbour core cost extra.
-    per_row = 1.3 * row_seconds
+    per_row = 1.3 * timed[0]
     epoch_seconds = per_row * (n_train + 0.35 * n_valid)
     reserve = EXPORT_SECONDS if exports else 2.0
-    usable = seconds - reserve - 1.0
+    usable = seconds - reserve - WORKER_SECONDS
     speedup = 1.0 + 0.6 * (n_cores / n_threads - 1) if n_cores > n_threads else 1.0
     final_epochs = evaluator.epochs_of(final=True)
     final_needs = n_finals * final_epochs * per_row * (n_train + n_valid) / speedup
@@ -138,7 +146,7 @@ def plan_training(
     epochs = float(round(epochs)) if epochs >= 2 else epochs
     expected = epochs * epoch_seconds * (n_rows or n_train) / n_train
     ratio = min(final / max(0.3 * final_needs, 1e-9), 0.25 * search * n_workers / expected)
-    max_flops = flops * max(ratio, 1.0) if flops else None
+    max_flops = _flops_at(ratio * timed[0], timed, flops)
     return Plan(
         epochs=epochs,
         n_rows=n_rows,
@@ -150,6 +158,18 @@ def plan_training(
         epoch_seconds=epoch_seconds,
         notes=tuple(notes),
     )
+
+
+def _flops_at(row_seconds: float, timed: Sequence[float], flops: Sequence[float]) -> float | None:
+    """FLOPs at which one row takes so long, on the line through the networks timed.
+
+    Small networks take much the same time whatever their FLOPs, so proportion would mislead.
+    Never below the default network's FLOPs; None where nothing that large was found.
+    """
+    if len(timed) < 2 or flops[-1] <= flops[0] or timed[-1] <= timed[0]:
+        return None if row_seconds >= timed[-1] else flops[0]
+    slope = (timed[-1] - timed[0]) / (flops[-1] - flops[0])
+    return flops[0] + max(0.0, (row_seconds - timed[0]) / slope)
 
 
 def measure_row(evaluator: Train, model: nn.Module, *, device: str, n_threads: int) -> float:

@@ -74,6 +74,7 @@ def write_result(folder: Path, result: Result) -> dict[str, Any]:
     metric = result.objective.primary.metric
     final = result.finals[0] if result.finals else None
     costs: Mapping[str, float] = final.costs if final else best.metrics if best else {}
+    chosen = final or best
     values = {
         "metric": metric,
         "validation": None if best is None else best.metrics[metric],
@@ -88,7 +89,7 @@ def write_result(folder: Path, result: Result) -> dict[str, Any]:
         "seed": info.get("seed"),
         "strategy": info.get("strategy"),
         "space": info.get("space"),
-        "architecture": dict((final or best).architecture) if final or best else None,
+        "architecture": None if chosen is None else dict(chosen.architecture),
         "random_search": info.get("random_search"),
         "random_search_note": info.get("random_note"),
         "stopped": info.get("stopped"),

@@ -18,6 +18,11 @@ from archwright.trials import Trial
 _loaded: dict[str, tuple[Space, Any]] = {}
 
 
+def warm_up() -> None:
+    """Import what training needs, so that the first trial does not wait for it."""
+    import archwright.evaluators.train  # noqa: F401
+
+
 class Job:
     """A picklable call that evaluates one trial in a worker process.
 
@@ -57,7 +62,7 @@ class Job:
         folder: str | None,
     ) -> Outcome:
         """Evaluate one trial; runs in the worker."""
-        space, evaluator = self._load()
+        space, evaluator = self.load()
         record = Trial.from_dict(trial)
         candidate = Candidate(
             space,
@@ -79,7 +84,7 @@ class Job:
         seconds: float | None,
     ) -> Any:
         """Train a trial's architecture anew and test it; runs in the worker."""
-        space, evaluator = self._load()
+        space, evaluator = self.load()
         record = Trial.from_dict(trial)
         candidate = Candidate(
             space,
@@ -91,7 +96,8 @@ class Job:
         )
         return evaluator.final(candidate, seconds=seconds)
 
-    def _load(self) -> tuple[Space, Any]:
+    def load(self) -> tuple[Space, Any]:
+        """The space and the evaluator, read once in each process."""
         if self.path not in _loaded:
             _loaded.clear()
             with open(self.path, "rb") as file:

@@ -45,7 +45,7 @@ class History:
         self.running: dict[int, Trial] = {}
         self.seen: set[Architecture] = set()
         self.memory: dict[Any, Any] = {}
-        """Scratch room for strategies' caches; must hold nothing that the trials do not determine."""
+        """Room for strategies' caches; holds nothing that the trials do not determine."""
         self._next = 0
         self._best: int | None = None
         for trial in trials:

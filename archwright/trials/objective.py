@@ -46,7 +46,7 @@ class Limit:
         return self.low <= value <= self.high
 
     def excess(self, value: float) -> float:
-        """How far outside a value is, relative to the bound: 0 when inside, 1 at twice the bound."""
+        """How far outside a value is, relative to the bound: 0 inside, 1 at twice the bound."""
         if math.isnan(value):
             return math.inf
         if value > self.high:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
@@ -181,7 +182,7 @@ class Result:
         """Write the trained network: a folder of formats, or one ``.onnx`` or ``.pt2`` file.
 
         Raises:
-            InputError: there is no trained network (the evaluator trained none, or ``final=False``).
+            InputError: there is no trained network: none was trained, or ``final=False``.
         """
         from archwright.search import export_result
 
@@ -202,23 +203,30 @@ class Result:
 
 def nothing_found(history: History) -> InfeasibleError:
     """The error for a search that ended without a complete, feasible trial."""
+    counts = Counter(trial.state for trial in history.trials)
     closest = history.closest
-    n_failed = sum(t.state == "failed" for t in history.trials)
-    if closest is not None and history.objective.broken(closest.metrics):
+    if counts["failed"] and not counts["complete"]:
+        last = next(t for t in reversed(history.trials) if t.state == "failed")
+        reason = (last.error or "unknown").strip().splitlines()[-1]
+        return InfeasibleError(
+            f"no evaluation succeeded: {counts['failed']} of {len(history)} trials failed, the "
+            f"last with: {reason}",
+            closest=closest,
+        )
+    if counts["pruned"] and not counts["complete"]:
+        return InfeasibleError(
+            f"the time was up before the first of {counts['pruned']} evaluations had ended; give "
+            "the search more minutes",
+            closest=closest,
+        )
+    if closest is not None:
         why = "; ".join(history.objective.broken(closest.metrics))
         return InfeasibleError(
             f"none of {len(history)} architectures tried keeps the limits. The closest, trial "
             f"{closest.number}: {why}. Loosen the limit, or search a space with smaller networks",
             closest=closest,
         )
-    if n_failed:
-        errors = [t.error for t in history.trials if t.state == "failed" and t.error]
-        last = f" The last error: {errors[-1].strip().splitlines()[-1]}" if errors else ""
-        return InfeasibleError(
-            f"no evaluation succeeded: {n_failed} of {len(history)} trials failed.{last}",
-            closest=closest,
-        )
-    return InfeasibleError("no trial was finished", closest=closest)
+    return InfeasibleError("no trial was finished", closest=None)
 
 
 def _cell(value: Any) -> Any:
