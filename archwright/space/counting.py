@@ -8,6 +8,8 @@ size is still exact and uniform drawing needs no rejection.
 
 from __future__ import annotations
 
+import bisect
+import itertools
 import random
 from dataclasses import dataclass
 from typing import Any, TypeAlias
@@ -17,6 +19,8 @@ from archwright.space.plan import Node, Plan
 
 # How many architectures use how much of each limit.
 Counts: TypeAlias = dict[tuple[int, ...], int]
+# Sums of the weights so far, and what is weighted.
+_Weights: TypeAlias = tuple[list[int], list[Any]]
 
 
 @dataclass(frozen=True, slots=True)
@@ -45,6 +49,7 @@ class Counter:
         self._nodes: dict[str, Counts] = {}
         # By identity: tuples of nodes live as long as the plan, and are shared by it.
         self._rests: dict[int, list[Counts]] = {}
+        self._tables: dict[Any, _Weights] = {}
 
     def total(self) -> int:
         """The number of architectures (a Real counting as one value)."""
@@ -54,33 +59,48 @@ class Counter:
         """The values of one architecture, each equally likely."""
         counts = self._rest(self._plan.roots)[0]
         out: dict[str, Value] = {}
-        self._draw(self._plan.roots, _weighted(list(counts.items()), rng), out, rng)
+        self._draw(self._plan.roots, _weighted(_weights(list(counts.items())), rng), out, rng)
         return out
 
     def _draw(
-        self, nodes: tuple[Node, ...], used: tuple[int, ...], out: dict[str, Value], rng: Any
+        self,
+        nodes: tuple[Node, ...],
+        used: tuple[int, ...],
+        out: dict[str, Value],
+        rng: random.Random,
     ) -> None:
-        rests = self._rest(nodes)
         for i, node in enumerate(nodes):
-            # 1. how much of the limits goes to this node, and how much to those after it
-            splits = []
-            for here, n in self._node(node).items():
-                after = tuple(a - b for a, b in zip(used, here, strict=True))
-                m = rests[i + 1].get(after, 0)
-                if m:
-                    splits.append(((here, after), n * m))
-            here, used = _weighted(splits, rng)
-            # 2. which value, weighted by what can follow below it
-            options = []
-            for group in self._groups[node.path]:
-                below = tuple(a - b for a, b in zip(here, group.used, strict=True))
-                m = self._rest(group.kids)[0].get(below, 0)
-                if m:
-                    options.append(((group, below), group.size * m))
-            group, below = _weighted(options, rng)
+            here, used = _weighted(self._splits(nodes, i, used), rng)
+            group, below = _weighted(self._options(node, here), rng)
             out[node.path] = self._value(node, group, rng)
             if group.kids:
                 self._draw(group.kids, below, out, rng)
+
+    def _splits(self, nodes: tuple[Node, ...], i: int, used: tuple[int, ...]) -> _Weights:
+        """How much of the limits node i may take of what is left for nodes[i:]."""
+        key = (id(nodes), i, used)
+        found = self._tables.get(key)
+        if found is None:
+            after = self._rest(nodes)[i + 1]
+            rows = []
+            for here, n in self._node(nodes[i]).items():
+                left = tuple(a - b for a, b in zip(used, here, strict=True))
+                rows.append(((here, left), n * after.get(left, 0)))
+            found = self._tables[key] = _weights(rows)
+        return found
+
+    def _options(self, node: Node, here: tuple[int, ...]) -> _Weights:
+        """The values of a node that, with what is below, take just this much of the limits."""
+        key = (node.path, here)
+        found = self._tables.get(key)
+        if found is None:
+            rows = []
+            for group in self._groups[node.path]:
+                below = tuple(a - b for a, b in zip(here, group.used, strict=True))
+                n = self._rest(group.kids)[0].get(below, 0)
+                rows.append(((group, below), group.size * n))
+            found = self._tables[key] = _weights(rows)
+        return found
 
     @staticmethod
     def _value(node: Node, group: _Group, rng: random.Random) -> Value:
@@ -148,13 +168,14 @@ class Counter:
         return found
 
 
-def _weighted(options: list[tuple[Any, int]], rng: random.Random) -> Any:
-    # Weights are exact integers of any size: no floating point, no bias.
-    if len(options) == 1:
-        return options[0][0]
-    r = rng.randrange(sum(weight for _, weight in options))
-    for option, weight in options:
-        r -= weight
-        if r < 0:
-            return option
-    raise AssertionError("weights add up to their sum")
+def _weights(rows: list[tuple[Any, int]]) -> _Weights:
+    rows = [row for row in rows if row[1]]
+    return list(itertools.accumulate(weight for _, weight in rows)), [item for item, _ in rows]
+
+
+def _weighted(weights: _Weights, rng: random.Random) -> Any:
+    # Exact integers of any size: no floating point, no bias.
+    sums, items = weights
+    if len(items) == 1:
+        return items[0]
+    return items[bisect.bisect_right(sums, rng.randrange(sums[-1]))]
