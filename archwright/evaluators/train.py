@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from time import perf_counter
 from typing import TYPE_CHECKING, Any
 
 from archwright.errors import InputError, unknown_name
 from archwright.evaluators.candidate import Candidate
 from archwright.tasks import Task
-from archwright.training import RECIPE_FIELDS, Recipe, fit, predict
+from archwright.training import RECIPE_FIELDS, Recipe, fastest_threads, fit, predict
 from archwright.trials import Objective
 
 if TYPE_CHECKING:
@@ -150,10 +151,20 @@ class Train:
         Args:
             candidate: the winner.
             seconds: time allowance for all of it; the schedule reaches its end within.
+
+        As many of the candidate's threads are used as train this network fastest.
         """
+        start = perf_counter()
         recipe = self._recipe(candidate)
         if "epochs" not in candidate.hyper:
             recipe = recipe.replace(epochs=self.epochs_of(final=True))
+        n_threads = candidate.n_threads
+        if n_threads is not None and n_threads > 1 and candidate.device == "cpu":
+            n_threads = fastest_threads(
+                candidate.model(), self.task, recipe, choices=[1, n_threads]
+            )
+        if seconds is not None:
+            seconds = max(seconds - (perf_counter() - start), 1.0)
         fitted = fit(
             candidate.model(),
             self.task,
@@ -163,7 +174,7 @@ class Train:
             data="train+validation",
             on_epoch=lambda epoch, record: candidate.report(epoch, **_numbers(record)),
             seconds=seconds,
-            n_threads=candidate.n_threads,
+            n_threads=n_threads,
         )
         test, interval = self.test(fitted.model)
         return Trained(

@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-import time
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
 from archwright.errors import InputError
+from archwright.training import row_seconds
 
 if TYPE_CHECKING:
     from torch import nn
@@ -107,16 +107,22 @@ def plan_training(
     if seconds is None:
         return Plan(epochs=full)
     timed = [
-        measure_row(evaluator, model, device=device, n_threads=n_threads) for model in networks
+        row_seconds(model, task, evaluator.recipe, device=device, n_threads=n_threads)
+        for model in networks
     ]
+    final_row = timed[0]
+    if n_cores > n_threads:
+        final_row = min(
+            final_row,
+            row_seconds(networks[0], task, evaluator.recipe, device=device, n_threads=n_cores),
+        )
     # Evaluation has no backward pass; augmentation, metrics and a busy neighbour core cost extra.
     per_row = 1.3 * timed[0]
     epoch_seconds = per_row * (n_train + 0.35 * n_valid)
     reserve = EXPORT_SECONDS if exports else 2.0
     usable = seconds - reserve - WORKER_SECONDS
-    speedup = 1.0 + 0.6 * (n_cores / n_threads - 1) if n_cores > n_threads else 1.0
     final_epochs = evaluator.epochs_of(final=True)
-    final_needs = n_finals * final_epochs * per_row * (n_train + n_valid) / speedup
+    final_needs = n_finals * final_epochs * 1.3 * final_row * (n_train + n_valid)
     shortest = 2 * epoch_seconds * min(1.0, 500 / n_train)
     if usable < 2 * shortest + 1:
         needed = reserve + 2 * shortest + 3
@@ -170,35 +176,3 @@ def _flops_at(row_seconds: float, timed: Sequence[float], flops: Sequence[float]
         return None if row_seconds >= timed[-1] else flops[0]
     slope = (timed[-1] - timed[0]) / (flops[-1] - flops[0])
     return flops[0] + max(0.0, (row_seconds - timed[0]) / slope)
-
-
-def measure_row(evaluator: Train, model: nn.Module, *, device: str, n_threads: int) -> float:
-    """Seconds that one row takes in one training step: the fastest of a few steps."""
-    import torch
-
-    from archwright.hardware.latency import torch_threads
-
-    task = evaluator.task
-    recipe = evaluator.recipe.resolve(
-        kind=task.kind, modality=task.modality, n_rows=len(task.train)
-    )
-    assert recipe.batch_size is not None
-    n = min(recipe.batch_size, len(task.train))
-    model = model.to(device).train()
-    x, y = task.train.x[:n].to(device), task.train.y[:n].to(device)
-    optimizer = torch.optim.AdamW(model.parameters(), lr=1e-4)
-    best, spent = float("inf"), 0.0
-    with torch_threads(n_threads):
-        for step in range(8):
-            start = time.perf_counter()
-            optimizer.zero_grad()
-            task.loss(model(task.prepare(x)), y).backward()
-            optimizer.step()
-            if torch.device(device).type == "cuda":
-                torch.cuda.synchronize()
-            took = time.perf_counter() - start
-            spent += took
-            best = min(best, took) if step else best
-            if spent > 2.0 and step:
-                break
-    return best / n

@@ -9,6 +9,8 @@ from archwright.training.loop import fit as fit
 from archwright.training.pace import Pace as Pace
 from archwright.training.recipe import RECIPE_FIELDS as RECIPE_FIELDS
 from archwright.training.recipe import Recipe as Recipe
+from archwright.training.timing import fastest_threads as fastest_threads
+from archwright.training.timing import row_seconds as row_seconds
 
 __all__ = [
     "RECIPE_FIELDS",
@@ -18,6 +20,8 @@ __all__ = [
     "StopTraining",
     "distillation_loss",
     "evaluate",
+    "fastest_threads",
     "fit",
     "predict",
+    "row_seconds",
 ]
