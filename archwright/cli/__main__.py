@@ -1,0 +1,5 @@
+"""``python -m archwright.cli`` is ``archwright``."""
+
+from archwright.cli.app import main
+
+main()

@@ -1,0 +1,193 @@
+"""Arguments of the commands, checked before anything heavy is imported or read."""
+
+from __future__ import annotations
+
+import math
+import re
+import shlex
+from collections.abc import Iterable, Mapping, Sequence
+from pathlib import Path
+
+from archwright.errors import InputError, nearest, unknown_name
+
+DEFAULT_MINUTES = 5.0
+
+_LIMIT = re.compile(
+    r"\s*(?P<name>[A-Za-z_][\w-]*)\s*(?P<sign><=|>=|==|=|<|>|≤|≥)\s*(?P<value>.+?)\s*$"
+)
+
+
+def parse_limits(given: Iterable[str]) -> dict[str, tuple[float, float]]:
+    """Limits as they are written on the command line.
+
+    ``name=VALUE`` and ``name<=VALUE`` are upper bounds, ``name>=VALUE`` is a lower one; both on
+    one metric make an interval.
+
+    Args:
+        given: such as ``["params=50k", "accuracy>=0.9"]``.
+
+    Returns:
+        Metric -> (lowest, highest), in the metric's unit.
+
+    Raises:
+        InputError: one of them cannot be read, or contradicts another.
+
+    >>> parse_limits(["params=50k", "latency_ms<=5ms", "latency_ms>=1ms"])
+    {'params': (-inf, 50000.0), 'latency_ms': (1.0, 5.0)}
+    """
+    limits: dict[str, tuple[float, float]] = {}
+    parts = [split_limit(text) for text in given]
+    if not parts:
+        return limits
+    # Behind the cheap checks: the units' home also measures networks, and brings torch.
+    from archwright.hardware import parse_quantity
+
+    for name, sign, text in parts:
+        value = parse_quantity(text, name)
+        low, high = limits.get(name, (-math.inf, math.inf))
+        known = low if sign == ">=" else high
+        if math.isfinite(known):
+            raise InputError(
+                f"--limit names {name} {sign.replace('<=', '=')} twice; give one bound"
+            )
+        low, high = (value, high) if sign == ">=" else (low, value)
+        if low > high:
+            raise InputError(f"--limit on {name} is impossible: {low:g} is above {high:g}")
+        limits[name] = (low, high)
+    return limits
+
+
+def split_limit(text: str) -> tuple[str, str, str]:
+    """The metric, "<=" or ">=", and the value of a limit.
+
+    Raises:
+        InputError: it is not of the form NAME=VALUE.
+
+    >>> split_limit("params = 50k"), split_limit("accuracy>=0.9")
+    (('params', '<=', '50k'), ('accuracy', '>=', '0.9'))
+    """
+    match = _LIMIT.match(text)
+    if match is None:
+        raise InputError(
+            f"--limit takes NAME=VALUE, such as params=50k, latency_ms=5ms or 'accuracy>=0.9'; "
+            f"got {text!r}"
+        )
+    sign = match["sign"]
+    if sign in ("<", ">", "=="):
+        raise InputError(
+            f"--limit {text!r}: write = or <= for an upper bound and >= for a lower one; both "
+            "bounds are inclusive"
+        )
+    return match["name"].replace("-", "_"), ">=" if sign in (">=", "≥") else "<=", match["value"]
+
+
+def check_count(option: str, value: int | None, *, least: int = 1) -> None:
+    """Refuse a number below `least`; None passes.
+
+    >>> check_count("--trials", 0)
+    Traceback (most recent call last):
+        ...
+    archwright.errors.InputError: --trials must be at least 1, got 0
+    """
+    if value is not None and value < least:
+        raise InputError(f"{option} must be at least {least}, got {value}")
+
+
+def check_minutes(value: float | None, option: str = "--minutes") -> None:
+    """Refuse a time that is no positive, finite number; None passes.
+
+    >>> check_minutes(float("nan"))
+    Traceback (most recent call last):
+        ...
+    archwright.errors.InputError: --minutes must be a number above 0, such as 5 or 0.5; got nan
+    """
+    if value is not None and not (math.isfinite(value) and value > 0):
+        raise InputError(f"{option} must be a number above 0, such as 5 or 0.5; got {value:g}")
+
+
+def check_name(kind: str, given: str, known: Iterable[str]) -> None:
+    """Refuse a name that is not known; the message lists the known and the nearest.
+
+    Raises:
+        UnknownNameError: see above.
+    """
+    known = list(known)
+    if given not in known:
+        raise unknown_name(kind, given, known)
+
+
+def check_data(given: str, option: str = "DATA") -> None:
+    """Refuse a path that does not exist; what may be a known data set's name passes.
+
+    >>> check_data("no/such.csv")
+    Traceback (most recent call last):
+        ...
+    archwright.errors.InputError: DATA: there is no file or folder 'no/such.csv'
+    """
+    if not given.strip():
+        raise InputError(f"{option} is empty; name a file, a folder of images or a data set")
+    path = Path(given)
+    if path.exists():
+        if path.is_file() and path.stat().st_size == 0:
+            raise InputError(f"{option}: the file {given!r} is empty")
+        return
+    if path.suffix or len(path.parts) > 1:
+        beside = [p.name for p in path.parent.iterdir()] if path.parent.is_dir() else []
+        close = nearest(path.name, beside)
+        hint = f"; did you mean {str(path.parent / close)!r}?" if close else ""
+        raise InputError(f"{option}: there is no file or folder {given!r}{hint}")
+
+
+def check_out(out: Path | None, option: str = "--out") -> None:
+    """Refuse an output folder that is a file.
+
+    Raises:
+        InputError: it is.
+    """
+    if out is None:
+        return
+    for place in (out, *out.parents):
+        if place.exists():
+            if not place.is_dir():
+                raise InputError(f"{option} {str(out)!r}: {str(place)!r} is a file; name a folder")
+            return
+
+
+def new_folder(data: str, base: Path = Path("runs")) -> Path:
+    """The first free folder ``runs/<data>-<n>``.
+
+    >>> new_folder("some/where/my cars.csv", Path("nowhere"))
+    PosixPath('nowhere/my-cars-1')
+    """
+    stem = Path(data).name.split(".")[0] or Path(data).resolve().name
+    name = re.sub(r"[^\w.-]+", "-", stem).strip("-.") or "run"
+    n = 1
+    while (base / f"{name}-{n}").exists():
+        n += 1
+    return base / f"{name}-{n}"
+
+
+def reproduce(data: str, options: Mapping[str, object]) -> str:
+    """The command that makes a run again, its defaults spelled out.
+
+    Args:
+        data: the DATA argument.
+        options: option's name -> value; None and False are left out, True is a flag, a sequence
+            repeats the option.
+
+    >>> reproduce("my cars.csv", {"target": "price", "limit": ["params=50k"], "quiet": False})
+    "archwright search 'my cars.csv' --target price --limit params=50k"
+    """
+    words = ["archwright", "search", data]
+    for name, value in options.items():
+        flag = f"--{name.replace('_', '-')}"
+        if value is None or value is False:
+            continue
+        if value is True:
+            words.append(flag)
+        elif isinstance(value, Sequence) and not isinstance(value, str):
+            for item in value:
+                words += [flag, str(item)]
+        else:
+            words += [flag, f"{value:g}" if isinstance(value, float) else str(value)]
+    return shlex.join(words)

@@ -1,0 +1,224 @@
+"""``archwright show``, ``report`` and ``export``: what a run found."""
+
+from __future__ import annotations
+
+import shutil
+from collections.abc import Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+
+from archwright.cli.arguments import check_count, check_minutes, check_out
+from archwright.cli.guard import guarded
+from archwright.cli.searching import check_run
+from archwright.errors import InputError
+
+if TYPE_CHECKING:
+    from archwright.trials import Result, Trial
+
+Run = Annotated[Path, typer.Argument(metavar="DIR", help="The folder of the run.")]
+
+
+@guarded
+def show(
+    run: Run,
+    trials: Annotated[int, typer.Option(help="How many of the best trials to list.")] = 15,
+) -> None:
+    """Show what a run found: its summary and its best trials.
+
+    Example:
+      archwright show runs/digits-1 --trials 30
+    """
+    check_count("--trials", trials, least=0)
+    check_run(run)
+    from rich.console import Console
+
+    from archwright.report import summary_card
+    from archwright.search import load
+
+    result = load(run)
+    console = Console()
+    console.print(summary_card(result))
+    if trials and result.trials:
+        console.print(trials_table(result, trials))
+
+
+@guarded
+def report(
+    run: Run,
+    out: Annotated[
+        Path | None,
+        typer.Option(metavar="FILE", help="Where to write it; DIR/report.html when left out."),
+    ] = None,
+    show_it: Annotated[bool, typer.Option("--open", help="Open it in the browser.")] = False,
+) -> None:
+    """Write the report of a run, finished or not: one HTML file that needs nothing else.
+
+    Examples:
+      archwright report runs/digits-1 --open
+      archwright report runs/digits-1 --out for_my_boss.html
+    """
+    check_run(run)
+    from archwright.report import write_report
+    from archwright.search import load
+
+    path = write_report(load(run), run / "report.html" if out is None else out)
+    typer.echo(str(path))
+    if show_it:
+        import webbrowser
+
+        webbrowser.open(path.resolve().as_uri())
+
+
+@guarded
+def export(
+    run: Run,
+    out: Annotated[
+        Path | None,
+        typer.Option(metavar="DIR", help="Where to put it; beside the run's own when left out."),
+    ] = None,
+    trial: Annotated[
+        int | None,
+        typer.Option(
+            metavar="N",
+            help="The trial whose network is wanted; it is trained anew unless it was already. "
+            "The winner when left out.",
+        ),
+    ] = None,
+    minutes: Annotated[
+        float | None,
+        typer.Option(help="At most so long for the training; in full when left out."),
+    ] = None,
+) -> None:
+    """Export a network of a run: ONNX, torch.export, plain PyTorch source, weights.
+
+    Examples:
+      archwright export runs/digits-1 --out digits_network
+      archwright export runs/digits-1 --trial 17 --out smaller_network
+
+    The winner was exported by the search already and is copied. Another trial's network is
+    trained anew first, on training and validation data, and tested once.
+    """
+    check_count("--trial", trial, least=0)
+    check_minutes(minutes)
+    check_run(run)
+    check_out(out)
+    from archwright.search import load
+
+    result = load(run)
+    number = result.best.number if trial is None and not result.finals else trial
+    if number is None:
+        number = result.finals[0].trial
+    chosen = _trial(result, number)
+    ready = next((f for f in result.finals if f.trial == number and f.folder), None)
+    if ready is not None and (run / str(ready.folder)).is_dir():
+        source = run / str(ready.folder)
+        if out is None or out.resolve() == source.resolve():
+            typer.echo(str(source))
+            return
+        shutil.copytree(source, out, dirs_exist_ok=True)
+        typer.echo(str(out))
+        return
+    target = run / f"export-{number}" if out is None else out
+    typer.echo(str(train_and_export(run, result, chosen, target, minutes=minutes)))
+
+
+def train_and_export(
+    run: Path, result: Result, trial: Trial, folder: Path, *, minutes: float | None = None
+) -> Path:
+    """Train a trial's network anew, test it once, and export it.
+
+    Raises:
+        InputError: the run cannot be trained again from its folder alone.
+        ExportError: an exported format disagrees with the network.
+    """
+    space, evaluator = _call(run)
+    if not hasattr(evaluator, "final"):
+        raise InputError(
+            "this run's evaluator trains no final network (it is a function or a table), so there "
+            "is nothing to export; build the network with space.build(architecture)"
+        )
+    from archwright.cli.progress import reporter
+    from archwright.evaluators import Candidate
+    from archwright.export import export as write_export
+    from archwright.training.runtime import resolve_device
+
+    device = str(resolve_device(str(result.info.get("device") or "auto")))
+    candidate = Candidate(
+        space, trial.architecture, number=trial.number, seed=trial.seed, device=device
+    )
+    with reporter() as progress:
+        progress({"phase": "final", "message": f"training the network of trial {trial.number}"})
+        seconds = None if minutes is None else 60.0 * minutes
+        trained = evaluator.final(candidate, seconds=seconds)
+        progress({"phase": "export", "message": "exporting and checking"})
+        metrics = {f"test_{name}": value for name, value in (trained.test or {}).items()}
+        made = write_export(
+            trained.model,
+            folder,
+            task=evaluator.task,
+            architecture=trial.architecture,
+            space_name=result.info.get("space"),
+            metrics=metrics,
+        )
+    return Path(made.folder)
+
+
+def trials_table(result: Result, n: int) -> Any:
+    """The best trials for a terminal."""
+    from rich.table import Table
+
+    from archwright.report.numbers import amount, duration, label
+
+    metrics = list(result.objective.metrics)
+    metrics += [m for m in ("params", "flops") if m not in metrics and _has(result.trials, m)]
+    table = Table(
+        title=f"The best {min(n, len(result.history.complete))} trials", title_justify="left"
+    )
+    table.add_column("trial", justify="right")
+    for metric in metrics:
+        table.add_column(label(metric), justify="right")
+    table.add_column("took", justify="right")
+    table.add_column("origin")
+    order = sorted(
+        result.history.complete, key=lambda t: result.objective.score(t.metrics), reverse=True
+    )
+    front = {t.number for t in result.front} if not result.objective.single else set()
+    for t in order[:n]:
+        figures = [amount(m, t.metrics[m]) if m in t.metrics else "" for m in metrics]
+        origin = t.origin + (f" of {t.parent}" if t.parent is not None else "")
+        mark = "*" if t.number in front else ""
+        took = duration(t.seconds) if t.seconds else ""
+        table.add_row(f"{mark}{t.number}", *figures, took, origin)
+    if front:
+        table.caption = "* on the front: no other network beats it in every goal"
+    return table
+
+
+def _has(trials: Sequence[Trial], metric: str) -> bool:
+    return any(metric in t.metrics for t in trials[:50])
+
+
+def _trial(result: Result, number: int) -> Trial:
+    found = next((t for t in result.trials if t.number == number), None)
+    if found is None:
+        last = max((t.number for t in result.trials), default=None)
+        known = "it has none" if last is None else f"they go from 0 to {last}"
+        raise InputError(f"the run has no finished trial {number}: {known}")
+    return found
+
+
+def _call(run: Path) -> tuple[Any, Any]:
+    """The space and the evaluator of the run, as `archwright.search` kept them."""
+    import pickle
+
+    path = run / "call.pkl"
+    try:
+        call = pickle.loads(path.read_bytes())
+    except Exception as error:
+        raise InputError(
+            f"the call that made this run was not kept in {str(path)!r} ({type(error).__name__}); "
+            "only networks that were trained at its end can be exported"
+        ) from None
+    return call["space"], call["evaluate"]
