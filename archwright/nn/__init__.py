@@ -4,6 +4,8 @@ In a module's constructor, numbers and layers become choices; `ModelSpace` finds
 the network of an architecture, and makes a supernet that holds them all.
 """
 
+from archwright.nn.cells import cell as cell
+from archwright.nn.cells import inputs as inputs
 from archwright.nn.choices import choice as choice
 from archwright.nn.choices import integer as integer
 from archwright.nn.choices import layer as layer
@@ -30,13 +32,16 @@ from archwright.nn.norms import rms_norm as rms_norm
 from archwright.nn.parameters import parameter as parameter
 from archwright.nn.seeding import seeded as seeded
 from archwright.nn.supernet import Supernet as Supernet
+from archwright.nn.wiring import Place as Place
 
 __all__ = [
     "Elastic",
     "ModelSpace",
+    "Place",
     "Supernet",
     "batch_norm1d",
     "batch_norm2d",
+    "cell",
     "choice",
     "conv1d",
     "conv2d",
@@ -45,6 +50,7 @@ __all__ = [
     "dropout",
     "embedding",
     "group_norm",
+    "inputs",
     "integer",
     "last",
     "layer",

@@ -1,4 +1,4 @@
-"""Supernet forms of `layer` and `repeat`: all options are there, the active ones compute."""
+"""Supernet forms of `layer`, `repeat`, `cell` and `inputs`: all is there, the active computes."""
 
 from __future__ import annotations
 
@@ -6,9 +6,12 @@ import re
 from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
-from torch import nn
+from torch import Tensor, nn
 
-from archwright.nn.elastic import Leaf
+from archwright.errors import SpaceError
+from archwright.nn.elastic import Active, Elastic, Leaf
+from archwright.nn.selection import Selection, merged
+from archwright.nn.wiring import Join, Node, Place, Plan, Wiring, output_numbers, plan, run
 
 
 class ElasticLayer(nn.Module):
@@ -87,3 +90,129 @@ class ElasticList(_Live, nn.ModuleList):
         for i, item in enumerate(items):
             self.add_module(str(i), item)
         self._count = count
+
+
+class _Loose(Elastic):
+    """The number of nodes of a cell that no edge starts from."""
+
+    __slots__ = ()
+
+    def _evaluate(self, values: Mapping[str, Any]) -> int:
+        wires, prefix = self._args[0], self._args[1]
+        used: set[int] = set()
+        for node in wires.nodes:
+            joins = node.joins
+            if node.inputs:
+                joins = [joins[j] for j in values[prefix + node.inputs]]
+            for join in joins:
+                source = join.source
+                used.add(values[prefix + join.choose] if source is None else source)
+        return len(output_numbers(wires, used))
+
+    def _find_bounds(self) -> tuple[int, int]:
+        return 1, len(self._args[0].nodes)
+
+
+class ElasticCell(nn.Module):
+    """Holds all operations of a cell; computes what the active architecture wired.
+
+    Args:
+        wires: the wiring.
+        path: the cell's path.
+        active: what is active.
+        wiring_leaves: the elastic values that choose inputs and sources.
+        layers: module name -> the operations at that place.
+        kinds: module name -> option -> DROP, PASS or MODULE.
+        dim: along which outputs are concatenated.
+    """
+
+    def __init__(
+        self,
+        wires: Wiring,
+        path: str,
+        active: Active,
+        wiring_leaves: Sequence[Leaf],
+        layers: Mapping[str, nn.Module],
+        kinds: Mapping[str, Mapping[Any, int]],
+        dim: int,
+    ) -> None:
+        super().__init__()
+        self._wiring = wires
+        self._prefix = path + "/"
+        self._active = active
+        self._kinds = dict(kinds)
+        self._dim = dim
+        self._plan: Plan | None = None
+        self._version = -1
+        for name, layer in layers.items():
+            self.add_module(name, layer)
+        n_outputs: Any = 1
+        if wires.output == "concat":
+            n_outputs = len(wires.nodes)
+        elif wires.output == "loose" and not wiring_leaves:
+            n_outputs = len(output_numbers(wires, _all_sources(wires)))
+        elif wires.output == "loose":
+            n_outputs = _Loose(active, None, (wires, self._prefix, *wiring_leaves), "n_outputs")
+        self.n_outputs = n_outputs
+
+    def inputs(self, node: Node) -> tuple[int, ...]:
+        """Which of a node's joins are there (asked by `plan`)."""
+        return self._value(node.inputs)
+
+    def source(self, node: Node, join: Join) -> int:
+        """Where a join comes from (asked by `plan`)."""
+        return self._value(join.choose)
+
+    def op(self, path: str, place: Place, name: str) -> int:
+        """What the operation at a path is (asked by `plan`)."""
+        return self._kinds[name][self._value(path)]
+
+    def _value(self, path: str) -> Any:
+        assert self._active.values is not None
+        return self._active.values[self._prefix + path]
+
+    def forward(self, *inputs: Tensor) -> Tensor:
+        """What the wired cell makes of its inputs."""
+        active = self._active
+        if active.values is None:
+            raise SpaceError(
+                "no architecture is active: call the supernet inside `with supernet.active(arch):`"
+            )
+        if len(inputs) != self._wiring.n_inputs:
+            raise TypeError(
+                f"cell {self._prefix[:-1]!r} takes {self._wiring.n_inputs} inputs, got "
+                f"{len(inputs)}"
+            )
+        if self._plan is None or self._version != active.version:
+            self._plan, self._version = plan(self._wiring, self, self._dim), active.version
+        return run(self._plan, self._modules, inputs)
+
+    def extra_repr(self) -> str:
+        """The cell's path."""
+        return self._prefix[:-1]
+
+
+def _all_sources(wires: Wiring) -> set[int]:
+    return {join.source for node in wires.nodes for join in node.joins if join.source is not None}
+
+
+class ElasticInputs(nn.Module):
+    """Answers the inputs that the active architecture takes, merged."""
+
+    def __init__(self, taken: Leaf, selection: Selection) -> None:
+        super().__init__()
+        self._taken = taken
+        self._selection = selection
+        width = selection.width(taken)
+        if width is not None:
+            self.width = width
+
+    def forward(self, inputs: Sequence[Any]) -> Any:
+        """What is taken of the inputs, merged."""
+        own = self._selection
+        taken = [inputs[j] for j in self._taken._now()]
+        return merged(own.merge, own.dim, taken, inputs[0])
+
+    def extra_repr(self) -> str:
+        """The path of the decision."""
+        return self._taken.path

@@ -8,7 +8,7 @@ import torch
 from torch import Tensor, nn
 
 from archwright.errors import SpaceError
-from archwright.nn.elastic import active_of, is_elastic, maximum, now, widest
+from archwright.nn.elastic import active_of, is_elastic, maximum, minimum, now, widest
 from archwright.nn.twin import Twin, centred, leading, whole
 
 # A number of pixels per axis: one for all axes, or a tuple with one per axis.
@@ -118,7 +118,8 @@ def conv_transpose2d(
         kernel: size of the kernel, one number or (height, width).
         stride: how many times the output is larger, one number or (height, width).
         padding: what is taken off each side; with `output_padding` left out too, such that
-            the output is exactly `stride` times the input.
+            the output is exactly `stride` times the input (one less where the kernel is even
+            and the stride 1).
         output_padding: what is added on one side (left out: see `padding`; 0 when `padding`
             is given).
         dilation: distance of the kernel's elements.
@@ -136,7 +137,11 @@ def conv_transpose2d(
         # out = (in - 1) * stride - 2 * padding + reach + output_padding = in * stride
         surplus = [d * (k - 1) + 1 - s for k, s, d in zip(kernels, strides, dilations, strict=True)]
         paddings = tuple(maximum(0, (x + 1) // 2) for x in surplus)
-        output_paddings = tuple(2 * p - x for p, x in zip(paddings, surplus, strict=True))
+        # Torch wants it less than stride or dilation, so an even kernel at stride 1 loses a pixel.
+        output_paddings = tuple(
+            minimum(2 * p - x, maximum(s, d) - 1)
+            for p, x, s, d in zip(paddings, surplus, strides, dilations, strict=True)
+        )
     else:
         paddings = _each(0 if padding is None else padding, 2)
         output_paddings = _each(0 if output_padding is None else output_padding, 2)

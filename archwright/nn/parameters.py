@@ -52,9 +52,9 @@ class ElasticParameter(nn.Module):
 
     def __init__(self, full: nn.Parameter, shape: tuple[Any, ...]) -> None:
         super().__init__()
-        self.full = full
         self._shape = shape
         self._active = active_of(shape)
+        self.full = full
 
     def live(self) -> Tensor:
         """The slice of the active architecture; the whole parameter where none is active."""
@@ -70,10 +70,9 @@ class ElasticParameter(nn.Module):
         return func(*[_tensor(arg) for arg in args], **kwargs)
 
     def __getattr__(self, name: str) -> Any:
-        try:
+        if name == "full" or "full" not in self.__dict__.get("_parameters", ()):
             return super().__getattr__(name)
-        except AttributeError:
-            return getattr(self.live(), name)
+        return getattr(self.live(), name)
 
     def extra_repr(self) -> str:
         """The elastic shape."""

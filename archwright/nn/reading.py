@@ -6,18 +6,36 @@ the current reading what to answer.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from contextvars import ContextVar
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 from torch import nn
 
 from archwright.errors import ArchitectureError, SpaceError
-from archwright.nn.containers import ElasticLayer, ElasticList, ElasticSequential
+from archwright.nn.containers import (
+    ElasticCell,
+    ElasticInputs,
+    ElasticLayer,
+    ElasticList,
+    ElasticSequential,
+)
 from archwright.nn.elastic import Active, Elastic, Leaf
 from archwright.nn.elastic import describe as describe_elastic
+from archwright.nn.selection import Selection, plain_inputs
+from archwright.nn.wiring import (
+    MODULE,
+    Cell,
+    Join,
+    Node,
+    Place,
+    plain_cell,
+    plan,
+    source_of,
+    subset_of,
+)
 from archwright.space import Branch, CellGraph, Choice, Decision, Domain, EdgeLimit, Integer, Space
 from archwright.space.origin import user_origin
 
@@ -73,6 +91,14 @@ class Reading:
         """Between `low` and `high` modules in a row."""
         raise NotImplementedError
 
+    def cell(self, cell: Cell) -> nn.Module:
+        """A graph of nodes and edges."""
+        raise NotImplementedError
+
+    def inputs(self, selection: Selection) -> nn.Module:
+        """Some of several tensors."""
+        raise NotImplementedError
+
 
 class Plain(Reading):
     """Readings in which every decision has a value: what comes out are plain torch modules."""
@@ -119,6 +145,60 @@ class Plain(Reading):
         finally:
             self.prefix = before
         return nn.ModuleList(items) if as_list else nn.Sequential(*items)
+
+    def cell(self, cell: Cell) -> nn.Module:
+        """See `Reading`."""
+        path = self.path(cell.name)
+        before, self.prefix = self.prefix, path + "/"
+        try:
+            reader = _PlainReader(
+                cell, lambda name, domain, default: self.decide(name, domain, default, cell.shared)
+            )
+            planned = plan(cell.wiring, reader, cell.dim)
+            modules = {}
+            for name in planned.names():
+                op, value, factory = reader.chosen[name]
+                self.prefix = f"{path}/{op}={value}/"
+                module = factory()
+                if not isinstance(module, nn.Module):
+                    raise not_a_module(f"operation {value!r} of cell {path!r}", module)
+                modules[name] = module
+        finally:
+            self.prefix = before
+        return plain_cell(planned, modules)
+
+    def inputs(self, selection: Selection) -> nn.Module:
+        """See `Reading`."""
+        taken = self.decide(selection.name, selection.domain, selection.default, selection.shared)
+        return plain_inputs(selection, taken)
+
+
+class _PlainReader:
+    """Reads a cell's decisions by asking for their values, and notes the modules to make."""
+
+    def __init__(self, cell: Cell, ask: Callable[[str, Callable[[], Any], Any], Any]) -> None:
+        self._cell = cell
+        self._ask = ask
+        # module name -> (decision, value, factory)
+        self.chosen: dict[str, tuple[str, Any, Factory]] = {}
+
+    def inputs(self, node: Node) -> tuple[int, ...]:
+        """Which of a node's joins are there."""
+        return self._ask(node.inputs, lambda: subset_of(node), UNSET)
+
+    def source(self, node: Node, join: Join) -> int:
+        """Where a join comes from."""
+        return self._ask(join.choose, lambda: source_of(node), UNSET)
+
+    def op(self, path: str, place: Place, name: str) -> int:
+        """What the operation at a path is."""
+        options = self._cell.options(place)
+        value = self._ask(path, lambda: Choice(options), self._cell.default)
+        factory = options[value]
+        if factory is None:
+            return self._cell.kind(value, factory)
+        self.chosen[name] = (path, value, factory)
+        return MODULE
 
 
 class Ordinary(Plain):
@@ -169,12 +249,14 @@ class Symbolic(Reading):
 
     def decide(self, name: str, domain: Callable[[], Domain], default: Any, shared: bool) -> Any:
         """See `Reading`."""
+        _check_name(name)
         return self.enter(name, domain(), default, shared).leaf
 
     def layer(
         self, name: str, options: Mapping[Any, Factory], default: Any, shared: bool
     ) -> nn.Module:
         """See `Reading`."""
+        _check_name(name)
         entry = self.enter(name, Choice(options), default, shared)
         modules = {}
         for value in entry.leaf.domain.values():
@@ -196,6 +278,7 @@ class Symbolic(Reading):
         as_list: bool,
     ) -> nn.Module:
         """See `Reading`."""
+        _check_name(name)
         entry = self.enter(name, Integer(low, high), default, shared)
         counts: Any = tuple(entry.leaf.domain.values())
         items = []
@@ -208,6 +291,95 @@ class Symbolic(Reading):
             items.append(item)
         kind = ElasticList if as_list else ElasticSequential
         return kind(entry.leaf, items)
+
+    def inputs(self, selection: Selection) -> nn.Module:
+        """See `Reading`."""
+        leaf = self.decide(selection.name, selection.domain, selection.default, selection.shared)
+        return ElasticInputs(leaf, selection)
+
+    def cell(self, cell: Cell) -> nn.Module:
+        """See `Reading`."""
+        path = self.path(cell.name)
+        prefix = path + "/"
+        leaves: list[Leaf] = []
+        layers: dict[str, nn.Module] = {}
+        kinds: dict[str, dict[Any, int]] = {}
+        with self.scope(cell.name, cell.shared):
+            for node in cell.wiring.nodes:
+                inputs = None
+                if node.inputs:
+                    inputs = self.enter(node.inputs, subset_of(node), UNSET, cell.shared)
+                    leaves.append(inputs.leaf)
+                for j, join in enumerate(node.joins):
+                    if inputs is None:
+                        self._join(cell, node, join, leaves, layers, kinds)
+                        continue
+                    subsets: Any = inputs.leaf.domain.values()
+                    live = tuple([subset for subset in subsets if j in subset])
+                    if live:  # a restricted space may never take this edge
+                        with self.under(inputs, live, prefix):
+                            self._join(cell, node, join, leaves, layers, kinds)
+                if node.op:
+                    place = Place(node.number, None, cell.wiring.n_inputs)
+                    self._op(cell, node.op, [(f"node_{node.number}", place)], layers, kinds)
+        return ElasticCell(cell.wiring, path, self.active, leaves, layers, kinds, cell.dim)
+
+    def _join(
+        self,
+        cell: Cell,
+        node: Node,
+        join: Join,
+        leaves: list[Leaf],
+        layers: dict[str, nn.Module],
+        kinds: dict[str, dict[Any, int]],
+    ) -> None:
+        sources: Any = (join.source,)
+        if join.source is None:
+            entry = self.enter(join.choose, source_of(node), UNSET, cell.shared)
+            leaves.append(entry.leaf)
+            sources = entry.leaf.domain.values()
+        if join.op:
+            wires = cell.wiring
+            places = [
+                (wires.name(node, join, source), Place(node.number, source, wires.n_inputs))
+                for source in sources
+            ]
+            self._op(cell, join.op, places, layers, kinds)
+
+    def _op(
+        self,
+        cell: Cell,
+        name: str,
+        places: Sequence[tuple[str, Place]],
+        layers: dict[str, nn.Module],
+        kinds: dict[str, dict[Any, int]],
+    ) -> None:
+        """One decision of an operation; its modules are made for each place it may be at."""
+        first = cell.options(places[0][1])
+        entry = self.enter(name, Choice(first), cell.default, cell.shared)
+        # What is decided below the operation is the same wherever its edge comes from.
+        entry.shared = entry.shared or len(places) > 1
+        for module_name, place in places:
+            options = cell.options(place)
+            if list(options) != list(first):
+                raise SpaceError(
+                    f"cell {cell.name!r}: the operations of {entry.path!r} must be the same "
+                    f"wherever its edge comes from, got {list(first)} and {list(options)}"
+                )
+            modules = {}
+            kinds[module_name] = {}
+            for value in entry.leaf.domain.values():
+                factory = options[value]  # type: ignore[index]
+                kind = kinds[module_name][value] = cell.kind(value, factory)
+                if kind == MODULE:
+                    assert factory is not None
+                    with self.under(entry, (value,), f"{entry.path}={value}/"):
+                        module = factory()
+                    if not isinstance(module, nn.Module):
+                        raise not_a_module(f"operation {value!r} of {entry.path!r}", module)
+                    modules[value] = module
+            layers[module_name] = ElasticLayer(entry.leaf, modules)
+            entry = replace(entry, again=True, branches=[])
 
 
 @dataclass
@@ -232,6 +404,7 @@ class Trace(Symbolic):
         self.constraints: list[EdgeLimit] = []
         self._slot = self.roots
         self._seen: dict[str, Entry] = {}
+        self._cells: dict[str, Cell] = {}
         self._sharing = 0
 
     @contextmanager
@@ -244,6 +417,55 @@ class Trace(Symbolic):
         finally:
             self.prefix = before
             self._sharing -= shared
+
+    @contextmanager
+    def scope(self, name: str, shared: bool) -> Iterator[None]:
+        """Declarations get a prefix, and leave all branches when it begins with "/"."""
+        before = self._slot
+        if name.startswith("/"):
+            self._slot = self.roots
+        try:
+            with self.inside(self.path(name) + "/", shared=shared):
+                yield
+        finally:
+            self._slot = before
+
+    def cell(self, cell: Cell) -> nn.Module:
+        """Note a cell, or find it again when it is shared."""
+        _check_name(cell.name)
+        path = self.path(cell.name)
+        known = self._cells.get(path)
+        if known is not None:
+            return self._cell_again(path, known, cell)
+        self._cells[path] = cell
+        made = super().cell(cell)
+        self.cells.append(cell.graph(path))
+        if cell.max_edges is not None:
+            limited = [f"{path}/{node.inputs}" for node in cell.wiring.nodes if node.inputs]
+            fixed = sum(len(node.joins) for node in cell.wiring.nodes if not node.inputs)
+            self.constraints.append(EdgeLimit(limited, cell.max_edges - fixed))
+        return made
+
+    def _cell_again(self, path: str, known: Cell, cell: Cell) -> nn.Module:
+        if not ((cell.shared and known.shared) or self._sharing):
+            raise SpaceError(
+                f"two cells have the path {path!r}, the second at {user_origin()}. Give each its "
+                "own name or scope; or, if their decisions are to be the same, write shared=True "
+                "in both"
+            )
+        # Its operations declare nothing new, so they need not be made.
+        if cell.wiring != known.wiring:
+            raise SpaceError(
+                f"the shared cell {path!r} has other nodes, inputs or outputs at "
+                f"{user_origin()} than where it was first declared"
+            )
+        leaves = [
+            self._seen[f"{path}/{name}"].leaf
+            for node in cell.wiring.nodes
+            for name in (node.inputs, *(join.choose for join in node.joins))
+            if name
+        ]
+        return ElasticCell(cell.wiring, path, self.active, leaves, {}, {}, cell.dim)
 
     @contextmanager
     def under(self, entry: Entry, values: tuple[Any, ...], prefix: str) -> Iterator[None]:
@@ -273,7 +495,6 @@ class Trace(Symbolic):
         """Note a decision, or find it again when it is shared."""
         path = self.path(name)
         origin = user_origin()
-        _check_name(name, origin)
         shared = shared or self._sharing > 0
         known = self._seen.get(path)
         if known is not None:
@@ -350,12 +571,12 @@ class Widest(Symbolic):
         return Entry(path, leaf, default, shared)
 
 
-def _check_name(name: Any, origin: str) -> None:
+def _check_name(name: str) -> None:
     inner = name.removeprefix("/")
     if not inner or any(sign in inner for sign in "/=\n"):
         raise SpaceError(
             f"the name of a decision must be a non-empty string without '/' and '=' (a leading "
-            f"'/' puts it at the top), got {name!r} at {origin}"
+            f"'/' puts it at the top), got {name!r} at {user_origin()}"
         )
 
 
