@@ -233,12 +233,12 @@ def _on_cycles(nodes: set[int], after: Mapping[int, set[int]]) -> set[int]:
 
 
 def _block(name: str, members: Sequence[Node]) -> Node:
-    main = [m for m in members if m.family not in ("join", "norm")] or list(members)
+    main = [m for m in members if m.family != "norm"] or list(members)
     kinds = Counter(m.title for m in main)
     parts = [f"{kind} {TIMES} {n}" if n > 1 else kind for kind, n in kinds.items()]
     if len(parts) > 5:
         parts = [*parts[:4], f"and {sum(list(kinds.values())[4:])} more"]
-    families = Counter(m.family for m in main if m.family not in ("end", "other"))
+    families = Counter(m.family for m in main if m.family not in ("end", "join", "other"))
     return Node(
         path=name,
         title=name,
@@ -278,17 +278,24 @@ def _run_lengths(diagram: Diagram) -> Diagram:
         if node.family != "join" and same(diagram.nodes[u], node):
             h = head[v] = head[u]
             first = nodes[h]
-            stem = first.title.split(" … ")[0]
             nodes[h] = replace(
                 first,
-                title=f"{stem} … {node.title.rsplit('.', 1)[-1]}"
-                if node.path != first.path
-                else first.title,
+                title=_span(first.path, node.path) if first.folded else first.title,
                 params=first.params + node.params,
                 flops=first.flops + node.flops,
                 n_repeats=first.n_repeats + 1,
             )
     return _contract(nodes, diagram.edges, head)
+
+
+def _span(first: str, last: str) -> str:
+    """Two module paths as a range.
+
+    >>> _span("stages.0.0", "stages.0.2"), _span("stages.0.0", "stages.1.0")
+    ('stages.0.0 … 2', 'stages.0.0 … stages.1.0')
+    """
+    same = first.rpartition(".")[0] == last.rpartition(".")[0]
+    return f"{first} … {last.rpartition('.')[2] if same else last}"
 
 
 def _contract(

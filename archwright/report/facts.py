@@ -18,6 +18,13 @@ from archwright.trials import Baseline, Final, Goal, Result, Trial
 _DRAWN = ("random", "start")
 """Origins of trials that were drawn at random ("start": where a local search begins)."""
 
+_STRATEGIES = {
+    "evolution": "regularized evolution",
+    "grid": "grid search",
+    "local": "local search",
+    "random": "random search",
+}
+
 COSTS = ("params", "flops", "macs", "latency_ms", "size_bytes", "memory_bytes")
 """The costs that a summary shows, in this order."""
 
@@ -121,6 +128,16 @@ def evaluated(result: Result) -> Iterator[tuple[int, Trial]]:
         if trial.state != "infeasible":
             n += 1
             yield n, trial
+
+
+def winner(result: Result) -> Trial | None:
+    """The trial whose network was trained anew first, else the best one."""
+    if result.finals:
+        number = result.finals[0].trial
+        found = next((t for t in result.trials if t.number == number), None)
+        if found is not None:
+            return found
+    return result.history.best
 
 
 def best_so_far(result: Result) -> list[tuple[int, Trial]]:
@@ -273,7 +290,7 @@ def default_trial(result: Result) -> Trial | None:
 
 def default_verdict(result: Result) -> str | None:
     """One sentence on the found network against the space's default; None when it was not tried."""
-    trial, best, goal = default_trial(result), result.history.best, result.objective.primary
+    trial, best, goal = default_trial(result), winner(result), result.objective.primary
     if trial is None or best is None:
         return None
     name = split_unit(goal.metric)[0]
@@ -302,7 +319,7 @@ def _comparable(
         tested = [(b, float(b.test[metric])) for b in rivals if b.test and metric in b.test]
         if tested:
             return tested, "test", float(final.test[metric])
-    best = result.history.best
+    best = winner(result)
     judged = [(b, float(b.validation[metric])) for b in rivals if metric in b.validation]
     return judged, "validation", None if best is None else value(best, metric)
 
@@ -312,7 +329,7 @@ def random_verdict(result: Result) -> str | None:
     if strategy_name(result) == "random":
         # The line is the search itself; a comparison would say nothing.
         return None
-    line, found = random_line(result), result.history.best
+    line, found = random_line(result), winner(result)
     goal = result.objective.primary
     mine = None if found is None else value(found, goal.metric)
     if line is None or mine is None:
@@ -362,7 +379,7 @@ def limits_broken(result: Result) -> list[tuple[str, int]]:
         if trial.state != "infeasible":
             continue
         broken = [
-            str(x)
+            limit_text(x)
             for x in result.objective.limits
             if x.metric in trial.metrics and not x.holds(trial.metrics[x.metric])
         ]
@@ -444,7 +461,7 @@ def allowed(result: Result) -> list[str]:
 def found_costs(result: Result) -> dict[str, float]:
     """The costs of the found network: measured on the final one, else on its trial."""
     costs: dict[str, float] = {}
-    best = result.history.best
+    best = winner(result)
     if best is not None:
         costs.update({k: float(v) for k, v in best.metrics.items() if k in COSTS})
     if result.finals:
@@ -501,6 +518,15 @@ def data_text(result: Result) -> str:
 def space_name(result: Result) -> str:
     """The searched space's name."""
     return str(result.info.get("space") or "a space of your own")
+
+
+def strategy_title(result: Result) -> str:
+    """The strategy's name for people.
+
+    "Regularized evolution" for "evolution", and so on.
+    """
+    name = strategy_name(result)
+    return _STRATEGIES.get(name, name)
 
 
 def strategy_name(result: Result) -> str:
@@ -573,7 +599,7 @@ def not_tried(result: Result) -> list[str]:
 
 def summary(result: Result) -> list[tuple[str, str]]:
     """The end-of-search card as pairs of a label and a text."""
-    goal, best = result.objective.primary, result.history.best
+    goal, best = result.objective.primary, winner(result)
     rows: list[tuple[str, str]] = []
     if best is None:
         rows.append(("Found", "nothing: " + nothing_text(result)))
@@ -612,7 +638,7 @@ def summary(result: Result) -> list[tuple[str, str]]:
     rows.append(
         (
             "Searched",
-            f"{strategy_name(result)} over {space_name(result)} "
+            f"{strategy_title(result)} over {space_name(result)} "
             f"({count(result.space.size)} architectures), {counts(result).text()}, "
             f"seed {result.info.get('seed', 'unknown')}",
         )
@@ -631,7 +657,8 @@ def summary(result: Result) -> list[tuple[str, str]]:
 
 def network_text(result: Result) -> str:
     """The found network in a few words."""
-    best = result.best
+    best = winner(result)
+    assert best is not None
     n = len(best.architecture)
     costs = found_costs(result)
     size = f", {amount('params', costs['params'])} parameters" if "params" in costs else ""

@@ -14,6 +14,9 @@ from archwright.trials import Final, Result, Trial
 MAX_POINTS = 450
 """Points drawn of one series; more are thinned evenly, the best and the front are always drawn."""
 
+LONG = 400
+"""Evaluations above which the axis of trials is logarithmic."""
+
 _X_KEYS = ("epoch", "step")
 _LOSSES = ("train_loss", "loss", "validation_loss", "val_loss")
 _COST_AXES = ("params", "flops", "latency_ms", "macs", "size_bytes", "memory_bytes")
@@ -92,11 +95,17 @@ def _progress(result: Result, *, by_time: bool) -> Chart | None:
             )
         )
     what = f"time ({unit})" if by_time else "evaluated trials"
+    # Most of what happens in a long search happens early.
+    log = not by_time and last_n > LONG
+    if log:
+        what += ", logarithmic"
     return Chart(
         f"Validation {label(goal.metric)} of each trial and the best so far, over {what}",
         what,
         f"validation {label(goal.metric)}",
         series,
+        x_log=log,
+        y_log=_spread(result, [v for _, _, v in rows]),
         x_whole=not by_time,
     )
 
@@ -141,7 +150,7 @@ def front(result: Result, metric: str) -> Chart | None:
     ys = [t.metrics[goal.metric] for t in edge]
     series.append(Series("", xs, ys, "step" if down else "line", "front"))
     series.append(_scatter(result, "not beaten in both", edge, metric, "dots", "front"))
-    best = result.history.best
+    best = facts.winner(result)
     if best is not None and _both(best, goal.metric, metric):
         series.append(_scatter(result, "the winner", [best], metric, "diamonds", "best"))
     rules = [
@@ -160,6 +169,7 @@ def front(result: Result, metric: str) -> Chart | None:
         series,
         rules,
         x_log=log,
+        y_log=_spread(result, [t.metrics[goal.metric] for t in inside]),
     )
 
 
@@ -285,6 +295,13 @@ def _final_name(final: Final, n: int) -> str:
 def _x_key(trials: Sequence[Trial], finals: Sequence[Final]) -> str:
     points = [t.curve[0] for t in trials] + [f.curve[0] for f in finals]
     return next((k for k in _X_KEYS if any(k in p for p in points)), "report")
+
+
+def _spread(result: Result, values: Sequence[float]) -> bool:
+    """Whether a metric that is to be small spans orders of magnitude, as losses do."""
+    return (
+        not result.objective.primary.maximize and min(values) > 0 and max(values) > 8 * min(values)
+    )
 
 
 def _both(trial: Trial, a: str, b: str) -> bool:

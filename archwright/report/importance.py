@@ -9,6 +9,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
+from archwright.report.facts import winner
 from archwright.space import Choice, Decision, Integer, Real
 from archwright.trials import Result, Trial
 
@@ -94,7 +95,7 @@ def importance(result: Result) -> Importance:
     shares = _shares(result, used)
     if not shares:
         return Importance((), "Not computed: every trial made the same decisions.")
-    best = result.history.best
+    best = winner(result)
     chosen: Mapping[str, Any] = best.architecture if best is not None else {}
     effects = tuple(
         DecisionEffect(
@@ -183,7 +184,7 @@ def _values(path: str, trials: list[Trial], metric: str, maximize: bool) -> tupl
     for t in trials:
         if path in t.architecture:
             by_value.setdefault(t.architecture[path], []).append(t.metrics[metric])
-    if len(by_value) > 24:
+    if len(by_value) > 24 or len(trials) < 2 * len(by_value):
         return ()
     effects = [
         ValueEffect(v, len(found), statistics.median(found), (max if maximize else min)(found))

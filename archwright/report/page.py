@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import math
 import os
-from collections.abc import Iterable, Mapping, Sequence
+import re
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from contextlib import suppress
 from datetime import datetime
 from functools import cache
@@ -139,7 +140,7 @@ def _asset(name: str) -> str:
 def _lead(result: Result) -> str:
     n = facts.counts(result)
     text = (
-        f"{facts.strategy_name(result)} searched {facts.space_name(result)} "
+        f"{facts.strategy_title(result)} over {facts.space_name(result)} "
         f"({count(result.space.size)} architectures) to {facts.objective_text(result)}: {n.text()}"
     )
     seconds = result.info.get("seconds")
@@ -150,7 +151,7 @@ def _lead(result: Result) -> str:
 
 
 def _summary(result: Result) -> str:
-    goal, best = result.objective.primary, result.history.best
+    goal, best = result.objective.primary, facts.winner(result)
     if best is None:
         return _say("Nothing was found: " + facts.nothing_text(result), "behind") + _missing(result)
     final = result.finals[0] if result.finals else None
@@ -224,7 +225,7 @@ def _found(result: Result) -> str:
     rows.append(
         ("Space", escape(f"{facts.space_name(result)}: {count(result.space.size)} architectures"))
     )
-    rows.append(("Strategy", escape(facts.strategy_name(result))))
+    rows.append(("Strategy", escape(facts.strategy_title(result))))
     recipe = facts.info_mapping(result, "recipe")
     if recipe:
         rows.append(
@@ -234,7 +235,7 @@ def _found(result: Result) -> str:
     if result.info.get("stopped"):
         rows.append(("Ended", escape(result.info["stopped"])))
     body = _list(rows)
-    best = result.history.best
+    best = facts.winner(result)
     if best is not None:
         default = result.space.default
         cells = []
@@ -295,7 +296,7 @@ def _baselines(result: Result) -> str:
     rivals = facts.baselines(result)
     if not rivals:
         return ""
-    goal, best = result.objective.primary, result.history.best
+    goal, best = result.objective.primary, facts.winner(result)
     final = result.finals[0] if result.finals else None
     rows: list[dict[str, Any]] = []
     if best is not None:
@@ -458,9 +459,7 @@ def _curves(result: Result) -> str:
         return ""
     if len(drawn) == 1:
         return _chart(drawn[0])
-    cells = "".join(
-        f"<div>{charts.legend(c)}{charts.svg(c, width=500, height=300)}</div>" for c in drawn
-    )
+    cells = "".join(f"<div>{_chart(c, wide=500)}</div>" for c in drawn)
     return f'<div class="two">{cells}</div>'
 
 
@@ -512,11 +511,12 @@ def _trials(result: Result) -> str:
         if k not in metrics and any(k in t.metrics for t in result.trials[:50])
     ]
     shown = _chosen_rows(result)
-    best = result.history.best
+    best = facts.winner(result)
     rows = []
     for t in shown:
         cells = [_cell(str(t.number), t.number)]
-        cells.append(f'<td><span class="pill {t.state}">{t.state}</span></td>')
+        why = f' title="{escape(facts.last_line(t.error))}"' if t.error else ""
+        cells.append(f'<td><span class="pill {t.state}"{why}>{t.state}</span></td>')
         cells += [_number(m, facts.value(t, m)) for m in metrics]
         cells.append(_cell(duration(t.seconds) if t.seconds else "", t.seconds or ""))
         origin = t.origin + (f" of {t.parent}" if t.parent is not None else "")
@@ -575,7 +575,8 @@ def _cost(result: Result) -> str:
     searching = dict(found).get("search")
     if searching and done:
         rows.append(("Rate", f"{60 * len(done) / searching:.3g} trials a minute"))
-    rows.append(("Workers", str(facts.n_workers(result))))
+    if rows:
+        rows.append(("Workers", str(facts.n_workers(result))))
     if facts.allowed(result):
         rows.append(("Allowed", " and ".join(facts.allowed(result))))
     if not rows and not found:
@@ -689,16 +690,20 @@ def _references(result: Result) -> str:
         extra.append("scikit-learn")
     known = {e["key"] for e in entries}
     entries += [r.to_dict() for r in references(*extra) if r.key not in known]
-    items = []
-    for e in entries:
-        url = e.get("url", "")
-        link = (
-            f' <a href="{escape(url)}">{escape(url.removeprefix("https://"))}</a>'
-            if url.startswith("https://")
-            else ""
-        )
-        items.append(f"<li>{escape(e['text'])}{link}</li>")
-    return f'<ol class="refs">{"".join(items)}</ol>'
+    items = "".join(f"<li>{_reference(e['text'], e.get('url', ''))}</li>" for e in entries)
+    return f'<ol class="refs">{items}</ol>'
+
+
+def _reference(text: str, url: str) -> str:
+    """A reference with a link: its arXiv identifier, else its address at the end."""
+    linked, n = re.subn(
+        r"arXiv:(\d{4}\.\d{4,5})",
+        r'<a href="https://arxiv.org/abs/\1">arXiv:\1</a>',
+        escape(text),
+    )
+    if n or not url.startswith("https://"):
+        return linked
+    return f'{linked} <a href="{escape(url)}">{escape(url.removeprefix("https://"))}</a>'
 
 
 # ---------------------------------------------------------------- small parts
@@ -716,15 +721,15 @@ def _details(head: str, body: str) -> str:
     return f"<details><summary>{escape(head)}</summary>{body}</details>"
 
 
-def _chart(chart: Chart) -> str:
+def _chart(chart: Chart, *, wide: int = 1040) -> str:
     return charts.legend(chart) + _both_widths(
-        lambda width: charts.svg(chart, width=width, height=340 if width > 600 else 300)
+        lambda width: charts.svg(chart, width=width, height=340 if width > 600 else 300), wide
     )
 
 
-def _both_widths(draw: Any) -> str:
+def _both_widths(draw: Callable[[int], str], wide: int = 1040) -> str:
     """A drawing for wide screens and one for telephones, so that its text keeps its size."""
-    return f'<div class="wide-only">{draw(1040)}</div><div class="narrow">{draw(400)}</div>'
+    return f'<div class="wide-only">{draw(wide)}</div><div class="narrow">{draw(370)}</div>'
 
 
 def _tabs(name: str, panels: Sequence[tuple[str, str]]) -> str:

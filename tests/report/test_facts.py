@@ -123,7 +123,7 @@ def test_failures_of_one_kind_are_one_group():
 
 def test_limits_that_turned_architectures_away():
     ((limit, n),) = facts.limits_broken(samples.nothing_result())
-    assert limit == "params <= 100"
+    assert limit == "parameters ≤ 100"
     assert n == 12
 
 

@@ -147,7 +147,7 @@ def test_an_importance_that_cannot_be_computed_says_why():
 def test_nothing_found_says_so():
     text = text_of(samples.nothing_result())
     assert "keeps the limits" in text
-    assert "12 architectures broke params <= 100" in text
+    assert "12 architectures broke parameters ≤ 100" in text
 
 
 def test_user_texts_are_escaped():
