@@ -4,6 +4,7 @@ In a module's constructor, numbers and layers become choices; `ModelSpace` finds
 the network of an architecture, and makes a supernet that holds them all.
 """
 
+from archwright.nn.attention import attention as attention
 from archwright.nn.cells import cell as cell
 from archwright.nn.cells import inputs as inputs
 from archwright.nn.choices import choice as choice
@@ -30,6 +31,8 @@ from archwright.nn.norms import group_norm as group_norm
 from archwright.nn.norms import layer_norm as layer_norm
 from archwright.nn.norms import rms_norm as rms_norm
 from archwright.nn.parameters import parameter as parameter
+from archwright.nn.recurrent import gru as gru
+from archwright.nn.recurrent import lstm as lstm
 from archwright.nn.seeding import seeded as seeded
 from archwright.nn.supernet import Supernet as Supernet
 from archwright.nn.wiring import Place as Place
@@ -39,6 +42,7 @@ __all__ = [
     "ModelSpace",
     "Place",
     "Supernet",
+    "attention",
     "batch_norm1d",
     "batch_norm2d",
     "cell",
@@ -50,12 +54,14 @@ __all__ = [
     "dropout",
     "embedding",
     "group_norm",
+    "gru",
     "inputs",
     "integer",
     "last",
     "layer",
     "layer_norm",
     "linear",
+    "lstm",
     "maximum",
     "minimum",
     "parameter",

@@ -32,11 +32,19 @@ def linear(in_features: Any, out_features: Any, *, bias: Any = True) -> nn.Modul
 class ElasticLinear(Twin, nn.Linear):
     """The elastic twin of `torch.nn.Linear`."""
 
-    def __init__(self, in_features: Any, out_features: Any, bias: Any) -> None:
+    def __init__(
+        self,
+        in_features: Any,
+        out_features: Any,
+        bias: Any,
+        *,
+        full_in: int | None = None,
+        full_out: int | None = None,
+    ) -> None:
         nn.Linear.__init__(
             self,
-            whole("linear", "in_features", in_features),
-            whole("linear", "out_features", out_features),
+            full_in or whole("linear", "in_features", in_features),
+            full_out or whole("linear", "out_features", out_features),
             bool(widest(bias)),
         )
         self._has_bias = bias

@@ -80,7 +80,7 @@ class Conv1d(nn.Module):
         self.a = aw.conv1d(2, width, kernel=kernel, stride=aw.choice("stride", [1, 2]))
         self.norm = aw.batch_norm1d(width)
         self.b = aw.conv1d(width, width, kernel=5, dilation=aw.choice("dilation", [1, 3]))
-        self.c = aw.conv1d(width, 3, kernel=kernel, groups=aw.choice("groups", [1, 1]) if 0 else 1)
+        self.c = aw.conv1d(width, 3, kernel=kernel, bias=aw.choice("bias", [True, False]))
 
     def forward(self, x):
         return self.c(self.b(self.norm(self.a(x))))
@@ -320,6 +320,54 @@ class Nested(nn.Module):
         return self.body(x)
 
 
+class Transformer(nn.Module):
+    def __init__(self) -> None:
+        super().__init__()
+        dim = aw.choice("dim", [8, 16])
+        heads = aw.choice("heads", [1, 2, 4])
+        head_dim = aw.choice("head_dim", [2, 4])
+        self.tokens = aw.embedding(aw.choice("tokens", [10, 20]), dim)
+        self.place = aw.parameter(1, 6, dim, init=nn.init.normal_)
+        self.a = aw.attention(dim, heads)
+        self.b = aw.attention(dim, heads, head_dim=head_dim, causal=True)
+        self.c = aw.attention(
+            dim, 2, head_dim=head_dim, context_dim=8, bias=aw.choice("bias", [True, False])
+        )
+        self.d = aw.attention(dim, heads, head_dim=4, context_dim=dim)
+        self.context = nn.Parameter(torch.randn(3, 3, 8))
+
+    def forward(self, tokens, mask):
+        x = self.tokens(tokens) + self.place
+        x = x + self.a(x)
+        x = x + self.a(x, mask)
+        x = x + self.b(x)
+        x = x + self.c(x, self.context)
+        return x + self.d(x, context=x, mask=mask)
+
+
+def sentence() -> tuple[torch.Tensor, torch.Tensor]:
+    return torch.randint(0, 10, (3, 6)), torch.rand(3, 1, 6, 6) > 0.3
+
+
+class Recurrent(nn.Module):
+    def __init__(self) -> None:
+        super().__init__()
+        hidden = aw.choice("hidden", [3, 5, 8])
+        width = aw.choice("width", [4, 6])
+        self.stem = aw.linear(4, width)
+        self.lstm = aw.lstm(width, hidden, num_layers=2, bidirectional=True, batch_first=True)
+        self.gru = aw.gru(2 * hidden, hidden, num_layers=2, batch_first=True)
+        self.plain = aw.lstm(hidden, 4, bias=False)
+        self.last = aw.gru(4, hidden, bidirectional=True)
+
+    def forward(self, x):
+        x, (h, c) = self.lstm(self.stem(x))
+        x, _ = self.gru(x)
+        x, _ = self.plain(x)
+        x, _ = self.last(x)
+        return x, h, c
+
+
 def image(*size: int) -> Callable[[], torch.Tensor]:
     return lambda: torch.randn(*size)
 
@@ -343,5 +391,7 @@ TOYS: dict[str, tuple[aw.ModelSpace, Callable[[], Any]]] = {
     "loose": (aw.ModelSpace(Darts, output="loose"), image(2, 3, 8, 8)),
     "nasbench201": (aw.ModelSpace(nasbench201), image(2, 3, 5, 5)),
     "nasbench101": (aw.ModelSpace(Bench101), image(2, 3)),
+    "transformer": (aw.ModelSpace(Transformer), sentence),
+    "recurrent": (aw.ModelSpace(Recurrent), image(2, 6, 4)),
     "nested": (aw.ModelSpace(Nested), row),
 }
