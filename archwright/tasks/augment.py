@@ -13,6 +13,7 @@ import torch.nn.functional as F
 from torch import Tensor
 
 from archwright.errors import DataError
+from archwright.tasks.images import Images
 
 
 @dataclass(frozen=True)
@@ -154,6 +155,14 @@ class Augmentation:
             "shear": self.shear,
             "cutout": self.cutout,
         }
+
+
+def default_augmentation(
+    x: Tensor, y: Any, *, images: Images, kind: str
+) -> tuple[Augmentation, tuple[str, ...]]:
+    """What suits training images."""
+    side = min(images.height, images.width)
+    return Augmentation(shift=max(1, side // 10), mean=images.mean, std=images.std), ()
 
 
 def _rand(*shape: int, generator: torch.Generator | None, device: torch.device) -> Tensor:

@@ -9,8 +9,9 @@ from __future__ import annotations
 import math
 import re
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from functools import cached_property
+from itertools import pairwise
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -36,6 +37,16 @@ _ID_NAME = re.compile(
     r"(?i)^(unnamed: \d+|index|idx|row.?(id|num|number|no)?|.*[_ .-]id|id|.*[a-z]I[dD]|uuid|guid)$"
 )
 _THOUSANDS = re.compile(r"^-?\d{1,3}(,\d{3})+(\.\d+)?$")
+MOST_CATEGORIES = 50
+"""Categories of a column beyond this many share the bucket of rare ones."""
+
+MOST_PIECES = 512
+"""Piecewise linear features in all."""
+
+HEAVY = 5.0
+"""A number whose standard deviation is so many times its interquartile range is heavy-tailed
+(0.74 for a normal distribution)."""
+
 CLIP = 8.0
 """Standardised numbers are cut here: a stray value must not drive a network's activations."""
 
@@ -73,8 +84,19 @@ class Columns:
         target_position: place of the target in the training file, when positional.
         median: of each number, over the training rows: what a missing value becomes.
         indicator: whether a number has a feature that says "was missing".
+        centre: of each number, subtracted before the signed logarithm of a heavy-tailed one.
+        width: each number is divided by it before that logarithm.
+        heavy: whether a number takes the signed logarithm `sign(v) * log(1 + |v|)`.
         mean: subtracted from each number.
         scale: each number is divided by it.
+        pieces: edges of each number's piecewise linear features; empty for none.
+
+    Sources: piecewise linear features are those of Yury Gorishniy, Ivan Rubachev and Artem
+    Babenko, "On Embeddings for Numerical Features in Tabular Deep Learning", NeurIPS 2022,
+    arXiv:2203.05556.
+
+    Differences from the paper: the features run from -1 to 1, and the standardised number stays
+    beside them.
     """
 
     columns: tuple[Column, ...]
@@ -84,8 +106,12 @@ class Columns:
     target_position: int | None = None
     median: tuple[float, ...] = ()
     indicator: tuple[bool, ...] = ()
+    centre: tuple[float, ...] = ()
+    width: tuple[float, ...] = ()
+    heavy: tuple[bool, ...] = ()
     mean: tuple[float, ...] = ()
     scale: tuple[float, ...] = ()
+    pieces: tuple[tuple[float, ...], ...] = ()
 
     modality = "tabular"
 
@@ -109,6 +135,8 @@ class Columns:
             for name, shown in zip(self.number_names, self.indicator, strict=True)
             if shown
         ]
+        for name, edges in zip(self.number_names, self.pieces, strict=True):
+            names += [f"{name}:{low:.4g}..{high:.4g}" for low, high in pairwise(edges)]
         for column in self.columns:
             if column.kind == "categorical":
                 names += [f"{column.name}={value}" for value in column.categories]
@@ -137,8 +165,11 @@ class Columns:
         numbers, texts = self.read(frame)
         missing = np.isnan(numbers)
         filled = np.where(missing, np.array(self.median), numbers)
-        scaled = (filled - np.array(self.mean)) / np.array(self.scale)
+        inner = (filled - np.array(self.centre)) / np.array(self.width)
+        inner = np.where(np.array(self.heavy, bool), signed_log(inner), inner)
+        scaled = (inner - np.array(self.mean)) / np.array(self.scale)
         parts = [np.clip(scaled, -CLIP, CLIP), missing[:, np.array(self.indicator, bool)]]
+        parts += [_piecewise(filled[:, k], edges) for k, edges in enumerate(self.pieces) if edges]
         for column, values in zip(self._categorical, texts, strict=True):
             parts.append(_one_hot(values, column))
         return np.concatenate([part.astype(np.float32) for part in parts], axis=1)
@@ -234,8 +265,12 @@ class Columns:
             "target_position": self.target_position,
             "median": list(self.median),
             "indicator": list(self.indicator),
+            "centre": list(self.centre),
+            "width": list(self.width),
+            "heavy": list(self.heavy),
             "mean": list(self.mean),
             "scale": list(self.scale),
+            "pieces": [list(edges) for edges in self.pieces],
         }
 
     @classmethod
@@ -259,9 +294,24 @@ class Columns:
             target_position=data["target_position"],
             median=tuple(data["median"]),
             indicator=tuple(data["indicator"]),
+            centre=tuple(data["centre"]),
+            width=tuple(data["width"]),
+            heavy=tuple(data["heavy"]),
             mean=tuple(data["mean"]),
             scale=tuple(data["scale"]),
+            pieces=tuple(tuple(edges) for edges in data["pieces"]),
         )
+
+
+def signed_log(values: Array) -> Array:
+    """`sign(v) * log(1 + |v|)`: close to `v` near zero, and heavy tails drawn in."""
+    return np.asarray(np.sign(values) * np.log1p(np.abs(values)))
+
+
+def _piecewise(values: Array, edges: Sequence[float]) -> Array:
+    """One feature a piece: -1 below it, 1 above it, rising in between."""
+    low, high = np.array(edges[:-1]), np.array(edges[1:])
+    return 2.0 * np.clip((values[:, None] - low) / (high - low), 0.0, 1.0) - 1.0
 
 
 def as_frame(raw: Any) -> pd.DataFrame:
@@ -530,44 +580,81 @@ def _fit_transformer(numbers: Array, texts: Sequence[Array]) -> ColumnTransforme
     from sklearn.compose import ColumnTransformer
     from sklearn.impute import MissingIndicator, SimpleImputer
     from sklearn.pipeline import make_pipeline
-    from sklearn.preprocessing import FunctionTransformer, OneHotEncoder, StandardScaler
+    from sklearn.preprocessing import (
+        FunctionTransformer,
+        OneHotEncoder,
+        RobustScaler,
+        SplineTransformer,
+        StandardScaler,
+    )
 
     n, n_numbers = numbers.shape
-    which = list(range(n_numbers))
+    heavy = [_is_heavy(numbers[:, k]) for k in range(n_numbers)]
+    plain_places = [k for k in range(n_numbers) if not heavy[k]]
+    heavy_places = [k for k in range(n_numbers) if heavy[k]]
     parts: list[tuple[str, Any, list[int]]] = []
+    median = SimpleImputer(strategy="median")
+
+    def numeric(*steps: Any) -> Any:
+        return make_pipeline(FunctionTransformer(_floats), *steps)
+
+    if plain_places:
+        scaler = numeric(median, StandardScaler(), FunctionTransformer(_clip))
+        parts.append(("plain", scaler, plain_places))
+    if heavy_places:
+        scaler = numeric(
+            median,
+            RobustScaler(),
+            FunctionTransformer(signed_log),
+            StandardScaler(),
+            FunctionTransformer(_clip),
+        )
+        parts.append(("heavy", scaler, heavy_places))
     if n_numbers:
-        parts.append(
-            (
-                "numbers",
-                make_pipeline(
-                    FunctionTransformer(_floats),
-                    SimpleImputer(strategy="median"),
-                    StandardScaler(),
-                    FunctionTransformer(_clip),
-                ),
-                which,
+        indicator = MissingIndicator(features="missing-only", error_on_new=False)
+        parts.append(("missing", numeric(indicator), list(range(n_numbers))))
+    n_pieces = _n_pieces(n, n_numbers)
+    for k in range(n_numbers if n_pieces else 0):
+        edges = _edges(numbers[:, k], n_pieces)
+        if len(edges) > 2:
+            spline = SplineTransformer(
+                degree=1, knots=edges[:, None], extrapolation="constant", include_bias=True
             )
-        )
-        parts.append(
-            (
-                "missing",
-                make_pipeline(
-                    FunctionTransformer(_floats),
-                    MissingIndicator(features="missing-only", error_on_new=False),
-                ),
-                which,
-            )
-        )
+            steps = numeric(median, spline, FunctionTransformer(_cumulate))
+            parts.append((f"pieces{k}", steps, [k]))
     if texts:
-        rare = max(2, min(10, n // 200))
         encoder = OneHotEncoder(
             handle_unknown="infrequent_if_exist",
-            min_frequency=rare,
-            max_categories=50,
+            min_frequency=max(2, min(10, n // 200)),
+            max_categories=MOST_CATEGORIES,
             sparse_output=False,
         )
         parts.append(("categories", encoder, list(range(n_numbers, n_numbers + len(texts)))))
     return ColumnTransformer(parts).fit(stack(numbers, texts))
+
+
+def _is_heavy(values: Array) -> bool:
+    """Whether most values are so close together, against the rest, that scaling hides them."""
+    known = values[~np.isnan(values)]
+    low, middle, high = np.quantile(known, [0.25, 0.5, 0.75])
+    spread = known.std()
+    if high > low:
+        return bool(spread > HEAVY * (high - low))
+    return bool(spread > 0 and np.abs(known - middle).max() > CLIP * spread)
+
+
+def _n_pieces(n: int, n_numbers: int) -> int:
+    """Pieces of each number: by the rows there are to learn from, and the features it makes."""
+    if n < 2000 or n_numbers == 0:
+        return 0
+    pieces = min(48, n // 250, MOST_PIECES // n_numbers)
+    return pieces if pieces >= 4 else 0
+
+
+def _edges(values: Array, n_pieces: int) -> Array:
+    """Quantiles of a number; those that coincide are one edge."""
+    known = values[~np.isnan(values)]
+    return np.unique(np.quantile(known, np.linspace(0, 1, n_pieces + 1)))
 
 
 def _floats(table: Array) -> Array:
@@ -578,42 +665,55 @@ def _clip(table: Array) -> Array:
     return np.clip(table, -CLIP, CLIP)
 
 
+def _cumulate(hats: Array) -> Array:
+    """Piecewise linear features from the hat functions of a spline of degree 1."""
+    return np.asarray(2.0 * np.cumsum(hats[:, ::-1], axis=1)[:, -2::-1] - 1.0)
+
+
 def _constants(start: Columns, transformer: ColumnTransformer) -> Columns:
     """Read scikit-learn's learnt attributes off its transformers."""
     fitted = transformer.named_transformers_
     n_numbers = len(start.number_names)
-    median: tuple[float, ...] = ()
-    mean: tuple[float, ...] = ()
-    scale: tuple[float, ...] = ()
-    indicator = np.zeros(n_numbers, bool)
-    if n_numbers:
-        _, imputer, scaler, _ = (step for _, step in fitted["numbers"].steps)
-        median = tuple(imputer.statistics_.tolist())
-        mean, scale = tuple(scaler.mean_.tolist()), tuple(scaler.scale_.tolist())
-        indicator[fitted["missing"].steps[-1][1].features_] = True
+    median, centre, mean = np.zeros(n_numbers), np.zeros(n_numbers), np.zeros(n_numbers)
+    width, scale = np.ones(n_numbers), np.ones(n_numbers)
+    heavy, indicator = np.zeros(n_numbers, bool), np.zeros(n_numbers, bool)
+    pieces: list[tuple[float, ...]] = [()] * n_numbers
+    for part, pipeline, places in transformer.transformers_:
+        if part in ("plain", "heavy"):
+            steps = [step for _, step in pipeline.steps]
+            median[places] = steps[1].statistics_
+            mean[places], scale[places] = steps[-2].mean_, steps[-2].scale_
+            if part == "heavy":
+                heavy[places] = True
+                centre[places], width[places] = steps[2].center_, steps[2].scale_
+        elif part == "missing":
+            indicator[pipeline.steps[-1][1].features_] = True
+        elif part.startswith("pieces"):
+            pieces[places[0]] = tuple(pipeline.steps[2][1].knots[:, 0].tolist())
     columns = list(start.columns)
-    places = [k for k, column in enumerate(columns) if column.kind == "categorical"]
-    if places:
+    categorical = [k for k, column in enumerate(columns) if column.kind == "categorical"]
+    if categorical:
         encoder = fitted["categories"]
         rare_of = encoder.infrequent_categories_
-        for place, categories, rare in zip(places, encoder.categories_, rare_of, strict=True):
+        for place, known, rare in zip(categorical, encoder.categories_, rare_of, strict=True):
             hidden = set() if rare is None else set(rare)
             columns[place] = Column(
                 name=columns[place].name,
                 kind="categorical",
-                categories=tuple(str(value) for value in categories if value not in hidden),
+                categories=tuple(str(value) for value in known if value not in hidden),
                 rare=rare is not None,
             )
-    return Columns(
+    return replace(
+        start,
         columns=tuple(columns),
-        all_names=start.all_names,
-        dropped=start.dropped,
-        positional=start.positional,
-        target_position=start.target_position,
-        median=median,
-        indicator=tuple(bool(value) for value in indicator),
-        mean=mean,
-        scale=scale,
+        median=tuple(median.tolist()),
+        indicator=tuple(indicator.tolist()),
+        centre=tuple(centre.tolist()),
+        width=tuple(width.tolist()),
+        heavy=tuple(heavy.tolist()),
+        mean=tuple(mean.tolist()),
+        scale=tuple(scale.tolist()),
+        pieces=tuple(pieces),
     )
 
 

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import numpy.typing as npt
 
-from archwright.errors import DataError, unknown_name
+from archwright.errors import DataError, nearest, unknown_name
 from archwright.tasks.metrics import KINDS
 
 if TYPE_CHECKING:
@@ -107,10 +107,12 @@ class Target:
             for row, value in enumerate(flat):
                 code = index.get(_plain(value))
                 if code is None:
+                    close = nearest(str(_plain(value)), self.classes or ())
+                    hint = f" (did you mean {close!r}?)" if close else ""
                     raise DataError(
-                        f"class {_plain(value)!r} (row {row}) does not occur in the training rows, "
-                        f"so it cannot be learnt: remove its rows, or give training rows of it. "
-                        f"Known classes: {_listed(self.classes or ())}"
+                        f"class {_plain(value)!r}{hint}, row {row}, does not occur in the training "
+                        "rows, so it cannot be learnt: correct it, remove its rows, or give "
+                        f"training rows of it. Known classes: {_listed(self.classes or ())}"
                     )
                 codes[row] = code
             return codes
@@ -321,6 +323,51 @@ def infer_kind(values: Array, name: str) -> tuple[str, str]:
     )
 
 
+def label_order(values: Array, names: Sequence[str]) -> tuple[Label, ...]:
+    """The classes that occur, in their order: numbers by size, text by alphabet.
+
+    Raises:
+        DataError: there is one class only.
+
+    >>> label_order(np.array(["10", "9", "9"], object), ["y"])
+    ('9', '10')
+    """
+    found = {_plain(value) for value in values.ravel().tolist()}
+    if len(found) < 2:
+        raise DataError(
+            f"classification needs at least two classes in {names[0]!r}: all {len(values)} rows "
+            f"are {next(iter(found), None)!r}. Check the target column, or add rows of others"
+        )
+    return tuple(sorted(found, key=_label_key))
+
+
+def name_classes(
+    data: Mapping[str, tuple[Any, Array]], classes: Sequence[Any]
+) -> tuple[dict[str, tuple[Any, Array]], tuple[Label, ...]]:
+    """Labels replaced by the names of their classes, and these names.
+
+    Args:
+        data: inputs and labels of each part.
+        classes: a name for each class, in the order of their labels.
+    """
+    every = np.concatenate([y.ravel().astype(object) for _, y in data.values()])
+    labels = label_order(every, ["the labels"])
+    names = tuple(str(one) for one in classes)
+    if len(names) != len(labels):
+        raise DataError(
+            f"classes names {len(names)} classes, and the labels hold {len(labels)}: "
+            f"{_listed(labels)}. Give one name a class"
+        )
+    if len(set(names)) < len(names):
+        raise DataError(f"classes must have different names; got {_listed(names)}")
+    name_of = dict(zip(labels, names, strict=True))
+    named = {
+        part: (x, np.array([name_of[_plain(value)] for value in y.ravel().tolist()], object))
+        for part, (x, y) in data.items()
+    }
+    return named, names
+
+
 def fit_target(
     values: Array, *, kind: str, names: Sequence[str], order: Sequence[Label] | None = None
 ) -> Target:
@@ -338,17 +385,8 @@ def fit_target(
     if kind not in KINDS:
         raise unknown_name("kind of task", kind, KINDS)
     if kind == "classification":
-        if values.ndim == 2 and values.shape[1] > 1:
-            values = values.argmax(1)
-        found = {_plain(value) for value in values.ravel().tolist()}
-        labels = tuple(order) if order is not None else tuple(sorted(found, key=_label_key))
-        if len(found) < 2:
-            only = next(iter(found), None)
-            raise DataError(
-                f"classification needs at least two classes in {names[0]!r}: all "
-                f"{len(values)} rows are {only!r}. Check the target column, or add rows of others"
-            )
-        return Target(kind, tuple(names), labels=labels)
+        found = label_order(values, names)
+        return Target(kind, tuple(names), labels=found if order is None else tuple(order))
     if values.dtype.kind not in "biuf":
         bad = values.ravel()[0]
         raise DataError(

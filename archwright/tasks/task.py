@@ -5,7 +5,7 @@ from __future__ import annotations
 import hashlib
 import json
 import math
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from functools import cached_property
 from pathlib import Path
@@ -186,6 +186,14 @@ class Task:
             )
         return part
 
+    def with_metric(self, metric: str | Metric) -> Task:
+        """The same task judged by another main metric.
+
+        >>> Task.load("iris").with_metric("macro_f1").metric.name
+        'macro_f1'
+        """
+        return replace(self, metric=resolve_metric(metric, self.kind))
+
     def subset(self, size: float | int, *, seed: int = 0) -> Task:
         """The same task with fewer training rows, dealt as the splits are (stratified, seeded).
 
@@ -266,6 +274,29 @@ class Task:
         return from_frame(frame, target, **options)
 
     @classmethod
+    def from_dataset(cls, dataset: Any, **options: Any) -> Task:
+        """A task from torch Datasets; see `archwright.tasks.from_dataset` for the options."""
+        from archwright.tasks.sources import from_dataset
+
+        return from_dataset(dataset, **options)
+
+    @classmethod
+    def from_file(
+        cls, path: str | Path, target: str | int | Sequence[str] | None = None, **options: Any
+    ) -> Task:
+        """A task from a CSV, TSV or Parquet file; see `archwright.tasks.from_file`."""
+        from archwright.tasks.sources import from_file
+
+        return from_file(path, target, **options)
+
+    @classmethod
+    def from_folder(cls, path: str | Path, **options: Any) -> Task:
+        """A task from a folder of images; see `archwright.tasks.from_folder`."""
+        from archwright.tasks.sources import from_folder
+
+        return from_folder(path, **options)
+
+    @classmethod
     def load(
         cls, source: str | Path, target: str | int | Sequence[str] | None = None, **options: Any
     ) -> Task:
@@ -276,8 +307,3 @@ class Task:
         from archwright.tasks.sources import load
 
         return load(source, target, **options)
-
-
-def with_options(task: Task, changes: Mapping[str, Any]) -> Task:
-    """A copy of a task with some attributes changed."""
-    return replace(task, **changes)
