@@ -40,9 +40,9 @@ def predict(
       archwright predict runs/digits-1/export new.csv --out predictions.csv
       archwright predict runs/photos-1/export holiday/ --out predictions.csv
 
-    The table has the row's number (or the image's file name), the prediction, and for classes
-    the probability of each. The folder is all that is needed: neither the run nor the training
-    data.
+    The table has the row's number from 0 (or the image's file name), the prediction, and for
+    classes the probability of each. The folder is all that is needed: neither the run nor the
+    training data.
     """
     check_count("--batch-size", batch_size)
     check_export(export)
@@ -73,7 +73,7 @@ def check_export(export: Path) -> None:
         raise InputError(
             f"EXPORT: {str(export)!r} is a file; name the folder of the exported network"
         )
-    if not (export / "architecture.json").exists() and not (export / "model.py").exists():
+    if not (export / "export.json").exists():
         inner = export / "export"
         hint = f"; did you mean {str(inner)!r}?" if inner.is_dir() else ""
         raise InputError(f"EXPORT: {str(export)!r} holds no exported network{hint}")
@@ -85,8 +85,8 @@ def predictions(export: Path, data: str, *, batch_size: int = 256) -> pd.DataFra
     Raises:
         InputError: the data cannot be read, or is not what the network was trained on.
     """
+    from archwright.cli.inputs import read_inputs
     from archwright.export import load_exported
-    from archwright.tasks.inputs import read_inputs
 
     predictor = load_exported(export)
     inputs = read_inputs(data, predictor.preprocessing)

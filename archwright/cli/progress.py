@@ -143,12 +143,13 @@ class RichProgress(Progress):
         if event.get("remaining") is not None:
             event["remaining"] = max(0.0, event["remaining"] - since)
         grid = Table.grid(padding=(0, 1))
-        grid.add_column(no_wrap=True)
-        grid.add_column(no_wrap=True, width=14)
+        name = phase_name(event)
+        grid.add_column(no_wrap=True, min_width=len(name))
+        grid.add_column(no_wrap=True, width=14, min_width=14)
         grid.add_column(no_wrap=True, overflow="ellipsis", ratio=1)
         share = fraction(event)
         bar: Any = Spinner("dots") if share is None else ProgressBar(100.0, 100.0 * share, width=14)
-        grid.add_row(Text(phase_name(event), style="bold"), bar, Text(details(event)))
+        grid.add_row(Text(name, style="bold"), bar, Text(details(event)))
         return grid
 
 
@@ -194,11 +195,17 @@ def details(event: Mapping[str, Any]) -> str:
     ...         "remaining": 80.0,
     ...     }
     ... )
-    '42/100 trials, best accuracy 0.9871, front 5, 12 a minute, 2 failed, 1 min 20 s left'
+    '1 min 20 s left, 42/100 trials, best accuracy 0.9871, front 5, 12 a minute, 2 failed'
     """
     parts = []
     searching = event.get("phase") in ("search", "random")
     done, total = event.get("done"), event.get("total")
+    # The remaining time first: a narrow terminal cuts the line at its end.
+    remaining = event.get("remaining")
+    if remaining is not None and event.get("phase") != "done":
+        parts.append(f"{duration(round(remaining))} left")
+    elif event.get("elapsed"):
+        parts.append(f"{duration(round(event['elapsed']))} so far")
     if event.get("message"):
         parts.append(str(event["message"]))
     if searching and done is not None:
@@ -215,11 +222,6 @@ def details(event: Mapping[str, Any]) -> str:
         parts.append(f"{event['failed']:,} failed")
     if searching and event.get("infeasible"):
         parts.append(f"{event['infeasible']:,} outside the limits")
-    remaining = event.get("remaining")
-    if remaining is not None and event.get("phase") != "done":
-        parts.append(f"{duration(round(remaining))} left")
-    elif event.get("elapsed"):
-        parts.append(f"{duration(round(event['elapsed']))} so far")
     return ", ".join(parts)
 
 
@@ -227,7 +229,7 @@ def line(event: Mapping[str, Any]) -> str:
     """An event as one plain line.
 
     >>> line({"phase": "final", "message": "training the winner", "remaining": 61})
-    'final training: training the winner, 1 min 1 s left'
+    'final training: 1 min 1 s left, training the winner'
     """
     text = details(event)
     return f"{phase_name(event)}: {text}" if text else phase_name(event)

@@ -31,8 +31,8 @@ SEARCHING = {
 
 def test_a_line_says_what_matters():
     assert line(SEARCHING) == (
-        "searching: 42 trials, best accuracy 0.9871, front 5, 42 a minute, 2 failed, "
-        "7 outside the limits, 2 min left"
+        "searching: 2 min left, 42 trials, best accuracy 0.9871, front 5, 42 a minute, "
+        "2 failed, 7 outside the limits"
     )
 
 
@@ -62,7 +62,7 @@ def test_what_the_search_reached_stays_in_sight():
     progress(SEARCHING)
     final = {**dict.fromkeys(SEARCHING), "phase": "final", "message": "training", "done": 0}
     progress({**final, "best": None, "front": 0, "remaining": 30.0})
-    assert details(progress.last) == "training, best accuracy 0.9871, front 5, 2 failed, 30 s left"
+    assert details(progress.last) == "30 s left, training, best accuracy 0.9871, front 5, 2 failed"
 
 
 def test_plain_lines_are_few():
