@@ -48,11 +48,41 @@ def quiet() -> Iterator[None]:
             logger.setLevel(level)
 
 
-def write_onnx(model: nn.Module, example: torch.Tensor, path: str | Path) -> Path:
-    """Write the model as one ONNX file whose first dimension, the batch, is free.
+def capture(model: nn.Module, example: torch.Tensor) -> torch.export.ExportedProgram:
+    """The network as a `torch.export` program whose first dimension, the batch, is free.
 
     Args:
         model: a network in evaluation mode.
+        example: a batch of at least two samples: with one, torch takes the size for a constant.
+
+    Returns:
+        The program, for `write_onnx` or `torch.export.save`.
+
+    Raises:
+        ExportError: torch cannot follow the model; the message says why.
+    """
+    if example.shape[0] < 2:
+        raise InputError(f"the example needs a batch of two or more, got {example.shape[0]}")
+    try:
+        with quiet(), torch.no_grad():
+            return torch.export.export(model, (example,), dynamic_shapes=_free_batch())
+    except Exception as error:  # exporters raise every kind
+        raise ExportError(
+            f"torch.export cannot follow {type(model).__name__}: {first_line(error)}"
+        ) from error
+
+
+def _free_batch() -> tuple[dict[int, Any]]:
+    return ({0: torch.export.Dim("batch", min=1)},)
+
+
+def write_onnx(
+    model: nn.Module | torch.export.ExportedProgram, example: torch.Tensor, path: str | Path
+) -> Path:
+    """Write the model as one ONNX file whose first dimension, the batch, is free.
+
+    Args:
+        model: a network in evaluation mode, or what `capture` made of it.
         example: a batch of at least two samples: with one, exporters take the size for a constant.
         path: the file to write.
 
@@ -64,29 +94,25 @@ def write_onnx(model: nn.Module, example: torch.Tensor, path: str | Path) -> Pat
         ExportError: the model cannot be written as ONNX; the message says why.
     """
     require_onnx("to write an ONNX file")
-    if example.shape[0] < 2:
-        raise InputError(f"the example needs a batch of two or more, got {example.shape[0]}")
     path = Path(path)
-    batch = torch.export.Dim("batch", min=1)
+    program = capture(model, example) if isinstance(model, nn.Module) else model
     try:
         with quiet(), torch.no_grad():
-            program = torch.onnx.export(
-                model,
+            written = torch.onnx.export(
+                program,
                 (example,),
                 dynamo=True,
                 input_names=["input"],
                 output_names=["output"],
-                dynamic_shapes=({0: batch},),
+                dynamic_shapes=_free_batch(),
                 verbose=False,
             )
-            assert program is not None
+            assert written is not None
             # one file is easier to hand on; protobuf ends at 2 GB, there the data go beside it
-            large = sum(p.numel() * p.element_size() for p in model.parameters()) > 1_900_000_000
-            program.save(str(path), external_data=large)
+            large = sum(p.numel() * p.element_size() for p in program.parameters()) > 1_900_000_000
+            written.save(str(path), external_data=large)
     except Exception as error:  # exporters raise every kind
-        raise ExportError(
-            f"{type(model).__name__} cannot be written as ONNX: {first_line(error)}"
-        ) from error
+        raise ExportError(f"the network cannot be written as ONNX: {first_line(error)}") from error
     return path
 
 
