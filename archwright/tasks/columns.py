@@ -80,8 +80,8 @@ class Columns:
         columns: the used columns.
         all_names: every input column of the training table, in its order.
         dropped: unused columns and why.
-        positional: the table has no header, columns are known by their place.
-        target_position: place of the target in the training file, when positional.
+        header: whether the training file named its columns; None where there was no file.
+        target_position: place of the target in the training table.
         median: of each number, over the training rows: what a missing value becomes.
         indicator: whether a number has a feature that says "was missing".
         centre: of each number, subtracted before the signed logarithm of a heavy-tailed one.
@@ -102,7 +102,7 @@ class Columns:
     columns: tuple[Column, ...]
     all_names: tuple[str, ...]
     dropped: Mapping[str, str] = field(default_factory=dict)
-    positional: bool = False
+    header: bool | None = None
     target_position: int | None = None
     median: tuple[float, ...] = ()
     indicator: tuple[bool, ...] = ()
@@ -174,6 +174,11 @@ class Columns:
             parts.append(_one_hot(values, column))
         return np.concatenate([part.astype(np.float32) for part in parts], axis=1)
 
+    @property
+    def _placed(self) -> bool:
+        """Whether the training table was an array, whose columns have places only."""
+        return self.all_names == tuple(str(k) for k in range(len(self.all_names)))
+
     @cached_property
     def _categorical(self) -> tuple[Column, ...]:
         return tuple(column for column in self.columns if column.kind == "categorical")
@@ -210,7 +215,7 @@ class Columns:
             frame = frame.set_axis(names, axis=1)
             return frame[wanted]
         n_all = len(self.all_names)
-        if self.positional or _is_unnamed(frame):
+        if self.header is False or self._placed or _is_unnamed(frame):
             if len(names) == n_all + 1 and self.target_position is not None:
                 keep = [k for k in range(len(names)) if k != self.target_position]
                 frame = frame.iloc[:, keep]
@@ -261,7 +266,7 @@ class Columns:
             ],
             "all_names": list(self.all_names),
             "dropped": dict(self.dropped),
-            "positional": self.positional,
+            "header": self.header,
             "target_position": self.target_position,
             "median": list(self.median),
             "indicator": list(self.indicator),
@@ -290,7 +295,7 @@ class Columns:
             ),
             all_names=tuple(data["all_names"]),
             dropped=dict(data["dropped"]),
-            positional=data["positional"],
+            header=data["header"],
             target_position=data["target_position"],
             median=tuple(data["median"]),
             indicator=tuple(data["indicator"]),
@@ -514,7 +519,7 @@ def fit_columns(
     frame: pd.DataFrame,
     *,
     kinds: Mapping[str, str] | None = None,
-    positional: bool = False,
+    header: bool | None = None,
     target_position: int | None = None,
 ) -> FittedColumns:
     """Learn the preparation of a table from its training rows.
@@ -522,8 +527,8 @@ def fit_columns(
     Args:
         frame: training rows, without the target.
         kinds: what to take single columns as, see `COLUMN_KINDS`; the others are inferred.
-        positional: the table had no header.
-        target_position: place of the target in the file, when it had no header.
+        header: whether the file named its columns; None where there was no file.
+        target_position: place of the target in the table.
 
     Raises:
         DataError: unreadable values, or no column that varies.
@@ -558,7 +563,7 @@ def fit_columns(
         )
     if dropped:
         notes.append("left out: " + "; ".join(f"{name!r} ({why})" for name, why in dropped.items()))
-    start = Columns(tuple(used), tuple(frame.columns), dropped, positional, target_position)
+    start = Columns(tuple(used), tuple(frame.columns), dropped, header, target_position)
     numbers, texts = start.read(frame)
     n_missing = int(np.isnan(numbers).sum()) + sum(int((t == MISSING).sum()) for t in texts)
     if n_missing:

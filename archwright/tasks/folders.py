@@ -95,23 +95,23 @@ def read_folder(path: str | Path, *, size: int | tuple[int, int] | None = None) 
         how = "as asked" if size is not None else "the median, no side over " + str(LARGEST_SIDE)
         notes.append(f"{what}, are resized to {chosen[0]} x {chosen[1]} ({how}); size= for another")
     channels = 1 if all(mode in GREY_MODES for mode in modes) else 3
-    if len(set(modes)) > 1:
-        kinds = ", ".join(sorted(set(modes)))
-        notes.append(
-            f"images of several modes ({kinds}) are all read as "
-            f"{'grey' if channels == 1 else 'colour'}; what is transparent becomes white"
-        )
     arrays = {
         name: read_images([file for file, _ in pairs], channels=channels, size=chosen, depth=depth)
         for name, pairs in files.items()
     }
     if channels == 3 and all(_is_grey(images) for images in arrays.values()):
         arrays = {name: images[:, :1].copy() for name, images in arrays.items()}
-        notes.append("all images are grey, though stored in colour: one channel is kept")
+        channels = 1
+    if len(set(modes)) > 1 or (channels == 1 and modes[0] not in GREY_MODES):
+        notes.append(
+            f"images of mode {', '.join(sorted(set(modes)))} are all read as "
+            f"{'grey' if channels == 1 else 'colour'}"
+            + ("; what is transparent becomes white" if set(modes) & {"RGBA", "LA", "P"} else "")
+        )
     labels = {
         name: np.array([label for _, label in pairs], object) for name, pairs in files.items()
     }
-    if "train" in arrays and len(arrays) > 1:
+    if len(arrays) > 1:
         notes.append(f"the folders {', '.join(arrays)} are taken as the splits")
     return ImageFolder({name: (arrays[name], labels[name]) for name in arrays}, depth, tuple(notes))
 

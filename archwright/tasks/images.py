@@ -91,18 +91,17 @@ class Images:
 
     def raw(self, raw: Any) -> Array:
         """Images in one size and mode, but not normalised: as `Split.x` keeps them."""
-        if isinstance(raw, str | Path) or hasattr(raw, "getbands"):
+        if _is_picture(raw):
             raw = [raw]
-        if isinstance(raw, Sequence) and len(raw) and not np.isscalar(raw[0]):
-            if isinstance(raw[0], str | Path) or hasattr(raw[0], "getbands"):
-                return self._in_unit(self._read_all(raw))
-            shapes = {np.shape(one) for one in raw}
-            if len(shapes) > 1:
-                return self._in_unit(self._read_all([_as_image(one) for one in raw]))
+        if isinstance(raw, Sequence) and any(_is_picture(one) for one in raw):
+            pictures = [one if _is_picture(one) else _as_image(one) for one in raw]
+            return self._in_unit(self._read_all(pictures))
+        if isinstance(raw, Sequence) and len({np.shape(one) for one in raw}) > 1:
+            return self._in_unit(self._read_all([_as_image(one) for one in raw]))
         array = as_array(raw)
-        if self.channels > 1 and array.ndim == 3:
-            array = array[None]  # one colour image
-        array = raw_images(array if array.ndim > 2 else array[None])
+        if array.ndim == 2 or (self.channels > 1 and array.ndim == 3):
+            array = array[None]  # one image
+        array = raw_images(array)
         if array.shape[1:] == self.input_shape:
             return array
         if array.dtype == np.uint8 and array.shape[1] in (1, 3, 4):
@@ -163,6 +162,11 @@ class Images:
             white=data["white"],
             depth=data["depth"],
         )
+
+
+def _is_picture(source: Any) -> bool:
+    """Whether it is a path or a Pillow image."""
+    return isinstance(source, str | Path) or hasattr(source, "getbands")
 
 
 def as_array(values: Any) -> Array:

@@ -4,13 +4,15 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+import numpy as np
 import numpy.typing as npt
 
 from archwright.errors import DataError
 from archwright.tasks.arrays import Arrays
-from archwright.tasks.images import Images
+from archwright.tasks.images import Images, image_files
 from archwright.tasks.targets import Predictions, Target
 
 if TYPE_CHECKING:
@@ -57,6 +59,43 @@ class Preprocessing:
         """
         return self.inputs.apply(raw)
 
+    def read(self, source: Any) -> tuple[list[str], Array]:
+        """Names of the rows, and their prepared inputs, of files to predict on.
+
+        Args:
+            source: a table file (its columns in any order, with or without the target); a folder
+                of images (at any depth), an image or a list of them; a NumPy file (`.npy`, or
+                `.npz` with an array `x`); or what `apply` takes.
+
+        Returns:
+            Row numbers from 0, or file names (in a folder: from there); and float32,
+            `n x *input_shape`.
+
+        Raises:
+            DataError: there is nothing to predict on, or it cannot be read.
+        """
+        from archwright.tasks.tables import existing, read_table
+
+        paths = isinstance(source, str | Path)
+        if paths and Path(source).suffix.lower() in (".npy", ".npz"):
+            prepared = self.apply(_numpy_file(existing(source, "file")))
+        elif self.modality == "tabular" and paths:
+            prepared = self.apply(read_table(source, header=self.inputs.header).frame)  # type: ignore[union-attr]
+        elif self.modality == "image" and (paths or _are_paths(source)):
+            files = image_files(source)
+            root = Path(source).expanduser() if paths else None
+            folder = root if root is not None and root.is_dir() else None
+            names = [str(one.relative_to(folder)) if folder else str(one) for one in files]
+            return names, self.apply(files)
+        elif paths:
+            raise DataError(
+                f"the network takes arrays of shape {self.input_shape}: give a NumPy file (.npy, "
+                f"or .npz with an array x), not {str(source)!r}"
+            )
+        else:
+            prepared = self.apply(source)
+        return [str(row) for row in range(len(prepared))], prepared
+
     def decode(self, outputs: Any) -> Predictions:
         """A network's outputs, `n x n_outputs`, as predictions with probabilities."""
         if hasattr(outputs, "detach"):
@@ -86,3 +125,26 @@ class Preprocessing:
                 "another version; use that version to read it"
             )
         return cls(inputs, Target.from_dict(data["target"]))
+
+
+def _are_paths(source: Any) -> bool:
+    return (
+        isinstance(source, list | tuple)
+        and len(source) > 0
+        and all(isinstance(one, str | Path) for one in source)
+    )
+
+
+def _numpy_file(path: Path) -> Array:
+    try:
+        loaded = np.load(path, allow_pickle=False)
+        if isinstance(loaded, np.ndarray):
+            return loaded
+        with loaded:
+            names = {name.casefold(): name for name in loaded.files}
+            for wanted in ("x", "x_test", "images", "data", "inputs", "features"):
+                if wanted in names:
+                    return np.asarray(loaded[names[wanted]])
+    except (ValueError, OSError, EOFError) as error:
+        raise DataError(f"{str(path)!r} cannot be read as a NumPy file ({error})") from None
+    raise DataError(f"{path.name} must hold an array named x; it holds {', '.join(names)}")

@@ -95,7 +95,7 @@ def from_arrays(
             train,
             validation=held["validation"],
             test=held["test"],
-            fit=_TableFit(columns, positional=_has_places(train[0])),
+            fit=_TableFit(columns),
             take=lambda table, rows: table.iloc[rows],
             names=names,
             options=options,
@@ -254,12 +254,6 @@ def _table(x: Any) -> pd.DataFrame:
     return pd.DataFrame(x)
 
 
-def _has_places(frame: Any) -> bool:
-    import pandas as pd
-
-    return isinstance(frame.columns, pd.RangeIndex)
-
-
 class _TableFit:
     """Fits the preparation of a table; an object, so that it says what it was given."""
 
@@ -267,11 +261,11 @@ class _TableFit:
         self,
         columns: Mapping[str, str] | None = None,
         *,
-        positional: bool = False,
+        header: bool | None = None,
         target_position: int | None = None,
     ) -> None:
         self.columns = columns
-        self.positional = positional
+        self.header = header
         self.target_position = target_position
 
     def __call__(self, train: Any, targets: Array, kind: str) -> Prepared:
@@ -280,7 +274,7 @@ class _TableFit:
         fitted = fit_columns(
             train,
             kinds=self.columns,
-            positional=self.positional,
+            header=self.header,
             target_position=self.target_position,
         )
         made = fitted.columns
@@ -427,7 +421,7 @@ def _from_frames(
     columns: Mapping[str, str] | None,
     options: Options,
     notes: Sequence[str] = (),
-    header: bool = True,
+    header: bool | None = None,
 ) -> Task:
     from archwright.tasks.tables import find_target
 
@@ -466,7 +460,7 @@ def _from_frames(
         test=held["test"],
         fit=_TableFit(
             columns,
-            positional=not header,
+            header=header,
             target_position=names.index(wanted[0]) if len(wanted) == 1 else None,
         ),
         take=lambda table, rows: table.iloc[rows],
