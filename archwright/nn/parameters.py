@@ -70,7 +70,8 @@ class ElasticParameter(nn.Module):
         return func(*[_tensor(arg) for arg in args], **kwargs)
 
     def __getattr__(self, name: str) -> Any:
-        if name == "full" or "full" not in self.__dict__.get("_parameters", ()):
+        # Special methods (`__deepcopy__`, ...) stay the module's own.
+        if name == "full" or name.startswith("__") or not self.__dict__.get("_parameters"):
             return super().__getattr__(name)
         return getattr(self.live(), name)
 

@@ -10,6 +10,7 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from contextvars import ContextVar
 from dataclasses import dataclass, field, replace
+from enum import Enum
 from typing import Any
 
 from torch import nn
@@ -39,7 +40,14 @@ from archwright.nn.wiring import (
 from archwright.space import Branch, CellGraph, Choice, Decision, Domain, EdgeLimit, Integer, Space
 from archwright.space.origin import user_origin
 
-UNSET: Any = type("_Unset", (), {"__repr__": lambda self: "unset"})()
+
+class _Unset(Enum):
+    """What a default is that was not given (an enumeration stays one when it is pickled)."""
+
+    UNSET = "unset"
+
+
+UNSET: Any = _Unset.UNSET
 
 Factory = Callable[[], nn.Module]
 
