@@ -164,7 +164,29 @@ class _Layers:
             shift = min(narrow) - min(xs) if i % 2 == 0 else max(narrow) - max(xs)
             shifted.append([x + shift for x in xs])
         middle = [sorted(four)[1:3] for four in zip(*shifted, strict=True)]
-        return [(a + b) / 2 for a, b in middle]
+        return self._straighten([(a + b) / 2 for a, b in middle])
+
+    def _straighten(self, xs: list[float]) -> list[float]:
+        """Put the nodes that are alone in their layers on one line, and the rest about it.
+
+        What lies between two of them hangs together through them only, so it may be moved as a
+        whole; else a row of lopsided blocks would drift to one side.
+        """
+        alone = [r for r, layer in enumerate(self.layers) if len(layer) == 1]
+        if len(alone) < 2:
+            return xs
+        spine = xs[self.layers[alone[0]][0]]
+        moved = list(xs)
+        for first, last in pairwise([None, *alone, None]):
+            ends = [xs[self.layers[r][0]] for r in (first, last) if r is not None]
+            shift = spine - sum(ends) / len(ends)
+            start = 0 if first is None else first + 1
+            for layer in self.layers[start : len(self.layers) if last is None else last]:
+                for v in layer:
+                    moved[v] = xs[v] + shift
+            if last is not None:
+                moved[self.layers[last][0]] = spine
+        return moved
 
     def _conflicts(self) -> set[tuple[int, int]]:
         """Edges that cross the inner part of a long edge, which is to stay straight."""
@@ -318,28 +340,32 @@ def _columns(
     total = sum(heights) + gap[1] * (n - 1)
     if max_height is None or max_width is None or total <= max_height:
         return whole
-    left, right = _span(graph, xs, range(n))
-    most = int((max_width + 3 * gap[0]) // (right - left + 3 * gap[0]))
-    wanted = min(most, -(-int(total) // int(max_height)))
-    if wanted < 2:
-        return whole
     tops = [0.0]
     for height in heights:
         tops.append(tops[-1] + height + gap[1])
     # One box that feeds several is a good place: it alone must be followed into the next column.
     crossing = [sum(bool(graph.below[v]) for v in graph.layers[r]) for r in range(n - 1)]
+    for wanted in range(-(-int(total) // int(max_height)), 1, -1):
+        columns = _cut(wanted, total, tops, crossing)
+        spans = [_span(graph, xs, range(*column)) for column in columns]
+        width = sum(right - left for left, right in spans) + 3 * gap[0] * (len(columns) - 1)
+        if width <= max_width:
+            return columns
+    return whole
+
+
+def _cut(
+    wanted: int, total: float, tops: Sequence[float], crossing: Sequence[int]
+) -> list[tuple[int, int]]:
+    """Columns of about equal height."""
     cuts, start = [], 0
     for k in range(1, wanted):
-        ideal = total * k / wanted
-        slack = 0.3 * total / wanted
-        options = [r for r in range(start, n - 1) if abs(tops[r + 1] - ideal) <= slack]
-        if not options:
-            continue
-        cut = min(options, key=lambda r: (crossing[r] > 1, abs(tops[r + 1] - ideal)))
-        cuts.append(cut + 1)
-        start = cut + 1
-    bounds = [0, *cuts, n]
-    return list(pairwise(bounds))
+        ideal, slack = total * k / wanted, 0.3 * total / wanted
+        options = [r for r in range(start, len(crossing)) if abs(tops[r + 1] - ideal) <= slack]
+        if options:
+            start = 1 + min(options, key=lambda r: (crossing[r] > 1, abs(tops[r + 1] - ideal)))
+            cuts.append(start)
+    return list(pairwise([0, *cuts, len(crossing) + 1]))
 
 
 def _span(graph: _Layers, xs: list[float], ranks: range) -> tuple[float, float]:
