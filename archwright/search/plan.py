@@ -116,13 +116,13 @@ def plan_training(
             final_row,
             row_seconds(networks[0], task, evaluator.recipe, device=device, n_threads=n_cores),
         )
-    # Evaluation has no backward pass; augmentation, metrics and a busy neighbour core cost extra.
-    per_row = 1.3 * timed[0]
+    # A worker beside this one, and validation's metrics, cost extra.
+    per_row = 1.2 * timed[0]
     epoch_seconds = per_row * (n_train + 0.35 * n_valid)
     reserve = EXPORT_SECONDS if exports else 2.0
     usable = seconds - reserve - WORKER_SECONDS
     final_epochs = evaluator.epochs_of(final=True)
-    final_needs = n_finals * final_epochs * 1.3 * final_row * (n_train + n_valid)
+    final_needs = n_finals * final_epochs * 1.2 * final_row * (n_train + n_valid)
     shortest = 2 * epoch_seconds * min(1.0, 500 / n_train)
     if usable < 2 * shortest + 1:
         needed = reserve + 2 * shortest + 3

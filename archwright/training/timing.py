@@ -1,16 +1,17 @@
-"""How fast a network trains here: steps timed before anything is planned."""
+"""How fast a network trains here, timed before anything is planned."""
 
 from __future__ import annotations
 
 from collections.abc import Iterable
+from dataclasses import replace
 from time import perf_counter
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import torch
 from torch import nn
 
+from archwright.training.loop import fit
 from archwright.training.recipe import Recipe
-from archwright.training.runtime import threads
 
 if TYPE_CHECKING:
     from archwright.tasks import Task
@@ -23,26 +24,24 @@ def row_seconds(
     *,
     device: str | torch.device = "cpu",
     n_threads: int | None = None,
-    n_steps: int = 8,
-    seconds: float = 2.0,
+    seconds: float = 1.0,
 ) -> float:
-    """Seconds that one row takes in one training step: the fastest of a few steps.
+    """Seconds that one row takes in training: the faster of two short epochs of the real loop.
 
-    Forward pass, loss, backward pass and optimiser, without augmentation. The network's weights
-    change.
+    Augmentation, averaging and the loop itself are in it, validation is not. The network's
+    weights change.
 
     Args:
         model: the network.
         task: the data.
-        recipe: for the batch size; None: by rule.
+        recipe: how it would be trained; None: by rule.
         device: where to train.
         n_threads: CPU threads; None leaves torch's setting.
-        n_steps: steps to time, after one to warm up.
-        seconds: stop timing after so long.
+        seconds: about how long to take.
 
     >>> from archwright.tasks import Task
     >>> task = Task.load("iris")
-    >>> 0 < row_seconds(nn.Linear(4, 3), task) < 1
+    >>> 0 < row_seconds(nn.Linear(4, 3), task, seconds=0.1) < 1
     True
     """
     recipe = (recipe or Recipe()).resolve(
@@ -50,25 +49,20 @@ def row_seconds(
     )
     assert recipe.batch_size is not None
     n = min(recipe.batch_size, len(task.train))
-    model = model.to(device).train()
-    x, y = task.train.x[:n].to(device), task.train.y[:n].to(device)
-    optimizer = torch.optim.AdamW(model.parameters(), lr=1e-5)
-    best, spent = float("inf"), 0.0
-    with threads(n_threads):
-        for step in range(n_steps + 1):
-            start = perf_counter()
-            optimizer.zero_grad()
-            task.loss(model(task.prepare(x)), y).backward()
-            optimizer.step()
-            if torch.device(device).type == "cuda":
-                torch.cuda.synchronize()
-            took = perf_counter() - start
-            spent += took
-            if step or spent > seconds:
-                best = min(best, took)
-            if spent > seconds:
-                break
-    return best / n
+    few = replace(task, train=task.train.take(torch.arange(n)), validation=task.validation.take(torch.arange(2)))
+    once = recipe.replace(epochs=1, batch_size=n, patience=None)
+    options: dict[str, Any] = {"device": device, "n_threads": n_threads}
+    fit(model, few, once, **options)
+    start = perf_counter()
+    fit(model, few, once, **options)
+    step = perf_counter() - start
+    n_steps = int(min(max(0.4 * seconds / step, 1), len(task.train) / n))
+    if n_steps <= 1:
+        return step / n
+    many = replace(few, train=task.train.take(torch.arange(n_steps * n)))
+    timed = recipe.replace(epochs=2, batch_size=n, patience=None, validate_every=2)
+    ends = [0.0, *(point["seconds"] for point in fit(model, many, timed, **options).curve)]
+    return min(ends[1] - ends[0], ends[2] - ends[1]) / (n_steps * n)
 
 
 def fastest_threads(
@@ -90,9 +84,7 @@ def fastest_threads(
     """
     best, best_seconds = 1, float("inf")
     for n_threads in sorted(set(choices)):
-        took = row_seconds(
-            model, task, recipe, device=device, n_threads=n_threads, n_steps=12, seconds=1.0
-        )
+        took = row_seconds(model, task, recipe, device=device, n_threads=n_threads)
         if took < 0.9 * best_seconds:
             best, best_seconds = n_threads, took
     return best
