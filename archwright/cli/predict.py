@@ -85,11 +85,20 @@ def predictions(export: Path, data: str, *, batch_size: int = 256) -> pd.DataFra
     Raises:
         InputError: the data cannot be read, or is not what the network was trained on.
     """
-    from archwright.cli.inputs import read_inputs
     from archwright.export import load_exported
 
     predictor = load_exported(export)
-    inputs = read_inputs(data, predictor.preprocessing)
-    table = predictor.predict(inputs.raw, batch_size=batch_size).frame()
-    table.insert(0, "file" if inputs.files else "row", list(inputs.files or range(len(table))))
+    preparation = predictor.preprocessing
+    if preparation is None:
+        raise InputError(
+            f"the network in {str(export)!r} was exported without the preparation of its data; "
+            "use archwright.load_exported(folder).predict(array) in Python"
+        )
+    names, inputs = preparation.read(data)
+    outputs = predictor.outputs(inputs, batch_size=batch_size)
+    table = preparation.decode(outputs).frame()
+    arrays = Path(data).suffix.lower() in (".npy", ".npz")
+    files = preparation.modality == "image" and not arrays
+    # As text, so that a class named 007 stays one.
+    table.insert(0, "file" if files else "row", names)
     return table
