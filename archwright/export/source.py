@@ -6,7 +6,7 @@ import copy
 import keyword
 import re
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, Final
 
 import torch
 from torch import nn
@@ -43,6 +43,9 @@ class Source:
     imports: tuple[str, ...]
 
 
+_NAMELESS: Final = ("GraphModule", "Module")
+
+
 def write_source(model: nn.Module) -> Source:
     """Write a network as plain PyTorch: its classes, its constructors and its forward.
 
@@ -72,6 +75,7 @@ class _Writer:
         self.paths: dict[int, str] = {}
         for path, module in model.named_modules(remove_duplicate=False):
             self.paths.setdefault(id(module), path)
+        self.given = {type(m).__name__ for m in model.modules()} - set(_NAMELESS)
         self.bodies: dict[int, Body] = {}
         self.constants: dict[str, torch.Tensor] = {}
         self.imports: set[str] = set()
@@ -129,7 +133,8 @@ class _Writer:
 
     def body(self, module: nn.Module) -> Body:
         traced = self.traced[id(module)]
-        body = Body(_class_name(module, self.paths[id(module)]), self.paths[id(module)])
+        path = self.paths[id(module)]
+        body = Body(_class_name(module, path, self.given), path)
         for name, parameter in module._parameters.items():
             if parameter is not None:
                 body.tensors.append(_tensor(name, parameter, parameter=True))
@@ -211,12 +216,14 @@ def _unused(name: str, taken: set[str]) -> str:
     return f"{name}{number}"
 
 
-def _class_name(module: nn.Module, path: str) -> str:
+def _class_name(module: nn.Module, path: str, given: set[str]) -> str:
+    """The class's own name; that of its place for a class that torch.fx made."""
     name = type(module).__name__
-    if name in ("GraphModule", "Module") or not name.isidentifier():
+    if name in _NAMELESS or not name.isidentifier():
         words = [w for w in re.split(r"[._]", path) if w and not w.isdigit()]
-        name = "".join(w.capitalize() for w in words[-1:])
-        name = f"{name}Graph" if name else "Network"
+        name = words[-1].capitalize().removesuffix("s") if words else "Cell" if path else "Network"
+        if name in given:
+            name = f"{name}Graph"
     return name if name[0].isupper() else name[0].upper() + name[1:]
 
 

@@ -19,6 +19,7 @@ from torch.fx.proxy import Attribute
 
 from archwright.export.constructors import is_torch_layer, torch_class
 from archwright.export.literals import CannotWriteError
+from archwright.hardware.length import len_as
 
 # Functions that make tensors: wrapped while tracing, so that sizes taken from the input stay so.
 _FACTORIES: Final = (
@@ -281,11 +282,17 @@ def _with_forward(module: nn.Module, pattern: _Pattern) -> Iterator[None]:
         module.__class__ = kind
 
 
+def _traced_len(value: Any) -> Any:
+    if isinstance(value, fx.Proxy):
+        return value.tracer.create_proxy("call_function", len, (value,), {})
+    return len(value)
+
+
 def _symbolic(
     module: nn.Module, pattern: _Pattern, inlined: set[int]
 ) -> tuple[fx.Graph, dict[str, torch.Tensor]]:
     buffers = {id(b) for b in module.buffers()}
-    with _with_forward(module, pattern):
+    with len_as(_traced_len, module), _with_forward(module, pattern):
         tracer = _Tracer(inlined)
         try:
             graph = tracer.trace(module)

@@ -16,6 +16,7 @@ import torch
 from torch import nn
 
 from archwright.errors import ExportError, InputError, MissingExtraError
+from archwright.hardware.length import first_size, len_as
 from archwright.hardware.tracing import first_line
 
 _LOGGERS: Final = ("torch.onnx", "torch.export", "onnxscript", "onnx_ir", "torch._dynamo")
@@ -64,7 +65,7 @@ def capture(model: nn.Module, example: torch.Tensor) -> torch.export.ExportedPro
     if example.shape[0] < 2:
         raise InputError(f"the example needs a batch of two or more, got {example.shape[0]}")
     try:
-        with quiet(), torch.no_grad():
+        with quiet(), torch.no_grad(), len_as(first_size, model):
             return torch.export.export(model, (example,), dynamic_shapes=_free_batch())
     except Exception as error:  # exporters raise every kind
         raise ExportError(

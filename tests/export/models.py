@@ -130,8 +130,8 @@ class Branches(nn.Module):
         y = self.norm(self.act(self.deconv(y)))
         a, b, c = y.chunk(3, dim=1)
         y = torch.cat([a * b.sigmoid(), c - a, b], 1)
-        b, c, _, _ = y.shape
-        y = F.adaptive_avg_pool2d(y, 2).reshape(b, c * 4)
+        _, c, _, _ = y.shape
+        y = F.adaptive_avg_pool2d(y, 2).reshape(len(y), c * 4)
         return self.head(y)
 
 

@@ -190,7 +190,7 @@ def test_predictions_from_the_folder_alone(done, digits):
     assert frame.columns[0] == "prediction"
     assert len(frame) == 20
     with pytest.raises(InputError):
-        predictor.predict(raw[:, 0, 0])
+        predictor.predict(np.zeros((2, 3, 4, 5, 6)))
 
 
 def test_tabular_task_with_missing_values(tmp_path):
