@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import tempfile
 import time
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
@@ -26,6 +27,7 @@ from archwright.cli.progress import reporter
 from archwright.errors import InfeasibleError, InputError
 
 if TYPE_CHECKING:
+    from archwright.tasks import Task
     from archwright.trials import Result
 
 # The clock of the time budget starts with the command, not after torch has been imported.
@@ -232,12 +234,11 @@ def search(
     )
     # Heavy from here on: what could be wrong with the arguments alone has been said.
     from archwright.search import search as run_search
-    from archwright.tasks import load as load_task
 
     progress = reporter(quiet=quiet)
     with progress:
         progress({"phase": "plan", "message": "reading the data"})
-        task = load_task(data, target=_columns(target), **_task_options(kind, test, seed))
+        task = load_task(data, target=target, kind=kind, test=test, seed=seed)
         try:
             result = run_search(
                 space,
@@ -363,19 +364,37 @@ def _next_steps(result: Result, folder: Path, interrupted: bool) -> str:
     return "\n".join(lines)
 
 
-def _columns(target: str | None) -> Any:
-    if target is None or "," not in target:
-        return target
-    return [name.strip() for name in target.split(",") if name.strip()]
+def load_task(
+    data: str, *, target: str | None, kind: str | None, test: str | None, seed: int
+) -> Task:
+    """The task in DATA, tested on the data of ``--test`` where that is given.
 
+    Raises:
+        InputError: the data cannot be used.
+    """
+    from archwright.tasks import load
 
-def _task_options(kind: str | None, test: str | None, seed: int) -> dict[str, Any]:
     options: dict[str, Any] = {"seed": seed}
     if kind is not None:
         options["kind"] = kind
-    if test is not None:
-        options["test"] = test
-    return options
+    columns: str | list[str] | None = target
+    if target is not None and "," in target:
+        columns = [name.strip() for name in target.split(",") if name.strip()]
+    if test is None:
+        return load(data, columns, **options)
+    path = Path(data)
+    if path.is_dir() and Path(test).is_dir():
+        # A folder that holds folders named train and test is read as given splits.
+        with tempfile.TemporaryDirectory(prefix="archwright-") as both:
+            (Path(both) / "train").symlink_to(path.resolve(), target_is_directory=True)
+            (Path(both) / "test").symlink_to(Path(test).resolve(), target_is_directory=True)
+            return load(both, columns, name=path.resolve().name, **options)
+    if not path.is_file() or path.suffix.lower() == ".npz":
+        raise InputError(
+            "--test goes with a table and a table, or a folder of images and another; an .npz "
+            "file holds its own as x_test and y_test"
+        )
+    return load(data, columns, test=test, **options)
 
 
 def _with_report(error: InfeasibleError, folder: Path) -> InfeasibleError:

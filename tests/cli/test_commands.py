@@ -390,3 +390,29 @@ def test_a_run_without_trials_can_be_shown(monkeypatch, run_folder):
     done = invoke("show", run_folder)
     assert done.exit_code == 0, done.output
     assert "no trial was finished" in done.stdout
+
+
+def test_a_folder_of_images_with_a_test_folder(tmp_path):
+    from PIL import Image
+
+    from archwright.cli.searching import load_task
+
+    for i in range(40):
+        split = "held" if i % 4 == 0 else "photos"
+        path = tmp_path / split / ("cat" if i % 2 else "dog") / f"{i}.png"
+        path.parent.mkdir(parents=True, exist_ok=True)
+        Image.new("L", (8, 8), (i * 6) % 255).save(path)
+    (tmp_path / "held" / "cat").mkdir(exist_ok=True)
+    Image.new("L", (8, 8), 77).save(tmp_path / "held" / "cat" / "x.png")
+    given = {"target": None, "kind": None, "seed": 0}
+    task = load_task(str(tmp_path / "photos"), test=str(tmp_path / "held"), **given)
+    assert task.name == "photos"
+    assert len(task.test) == 11
+    assert len(task.train) + len(task.validation) == 30
+
+
+def test_a_test_that_does_not_go_with_the_data(calls, tmp_path):
+    (tmp_path / "held.csv").write_text("a,b\n1,2\n")
+    done = invoke("search", "digits", "--test", "held.csv")
+    assert done.exit_code == 2
+    assert "--test goes with" in done.stderr
