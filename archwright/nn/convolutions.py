@@ -132,7 +132,8 @@ def conv_transpose2d(
     >>> conv_transpose2d(8, 4, kernel=3, stride=2)(torch.zeros(1, 8, 5, 5)).shape
     torch.Size([1, 4, 10, 10])
     """
-    kernels, strides, dilations = (_each(size, 2) for size in (kernel, stride, dilation))
+    kernels, strides = _each("kernel", kernel, 2), _each("stride", stride, 2)
+    dilations = _each("dilation", dilation, 2)
     if padding is None and output_padding is None:
         # out = (in - 1) * stride - 2 * padding + reach + output_padding = in * stride
         surplus = [d * (k - 1) + 1 - s for k, s, d in zip(kernels, strides, dilations, strict=True)]
@@ -143,8 +144,10 @@ def conv_transpose2d(
             for p, x, s, d in zip(paddings, surplus, strides, dilations, strict=True)
         )
     else:
-        paddings = _each(0 if padding is None else padding, 2)
-        output_paddings = _each(0 if output_padding is None else output_padding, 2)
+        paddings = _each("padding", 0 if padding is None else padding, 2)
+        output_paddings = _each(
+            "output_padding", 0 if output_padding is None else output_padding, 2
+        )
     arguments = (in_channels, out_channels, kernels, strides, paddings, output_paddings, dilations)
     if is_elastic(*arguments, groups, bias):
         return ElasticConvTranspose2d(*arguments, groups, bias)
@@ -154,12 +157,14 @@ def conv_transpose2d(
     )  # fmt: skip
 
 
-def _each(size: Size, n: int) -> tuple[Any, ...]:
+def _each(argument: str, size: Size, n: int) -> tuple[Any, ...]:
     """One size per axis."""
     if not isinstance(size, tuple | list):
         return (size,) * n
     if len(size) != n:
-        raise SpaceError(f"expected one number or {n} of them, one per axis, got {size!r}")
+        raise SpaceError(
+            f"aw.conv: {argument} must be one number or {n} of them, one per axis, got {size!r}"
+        )
     return tuple(size)
 
 
@@ -176,12 +181,20 @@ def _convolution(
     groups: Any,
     bias: Any,
 ) -> nn.Module:
-    kernels, dilations = _each(kernel, n), _each(dilation, n)
+    kernels, dilations = _each("kernel", kernel, n), _each("dilation", dilation, n)
     if padding is None:
         paddings = tuple([d * (k - 1) // 2 for k, d in zip(kernels, dilations, strict=True)])
     else:
-        paddings = _each(padding, n)
-    arguments = (in_channels, out_channels, kernels, _each(stride, n), paddings, dilations, groups)
+        paddings = _each("padding", padding, n)
+    arguments = (
+        in_channels,
+        out_channels,
+        kernels,
+        _each("stride", stride, n),
+        paddings,
+        dilations,
+        groups,
+    )
     if is_elastic(*arguments, bias):
         return twin(*arguments, bias)
     return plain(*arguments, bias)

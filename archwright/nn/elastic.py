@@ -14,6 +14,7 @@ import os
 import sys
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextvars import ContextVar
+from types import FrameType
 from typing import Any
 
 from archwright.errors import SpaceError
@@ -42,8 +43,9 @@ _TWINS = {
     "LSTM": "lstm",
     "GRU": "gru",
     "Dropout": "dropout",
-    "Parameter": "parameter",
 }
+# Torch functions that make a tensor of a given shape.
+_FILLED = ("empty", "zeros", "ones", "full", "rand", "randn")
 
 
 class Active:
@@ -218,8 +220,9 @@ class Elastic:
         cls, func: Any, types: Any, args: tuple[Any, ...] = (), kwargs: dict[str, Any] | None = None
     ) -> Any:
         # `tensor * self.scale` in a user's forward: the number is known there.
-        kwargs = {key: now(value) for key, value in (kwargs or {}).items()}
-        return func(*[now(arg) for arg in args], **kwargs)
+        name = func.__name__
+        kwargs = {key: _for_torch(value, name) for key, value in (kwargs or {}).items()}
+        return func(*[_for_torch(arg, name) for arg in args], **kwargs)
 
     # -- what needs the number itself -----------------------------------------------------
 
@@ -312,6 +315,16 @@ class Leaf(Elastic):
                 f"{domain.describe()}; choose between modules with aw.layer(name, {{...}})"
             )
         return min(values), max(values)
+
+
+def _for_torch(value: Any, name: str) -> Any:
+    if isinstance(value, Elastic):
+        if value._active.values is None:
+            raise _unknown_yet(value, "takes the number of", name)
+        return value._now()
+    if type(value) in (tuple, list):
+        return type(value)([_for_torch(item, name) for item in value])
+    return value
 
 
 def now(value: Any) -> Any:
@@ -490,49 +503,90 @@ def _is_infix(value: Any) -> bool:
 
 
 def caller() -> tuple[str, str]:
-    """The torch function nearest to the user's code on the stack (or ""), and "file.py:12"."""
+    """The torch layer or function nearest to the user's code on the stack, and "file.py:12"."""
     frame = sys._getframe(1)
-    torch_name = ""
+    name = ""
     while frame is not None:
-        module = frame.f_globals.get("__name__", "")
-        if module == "torch" or module.startswith("torch."):
-            names = frame.f_code.co_qualname.split(".")
-            torch_name = names[0] if names[-1] == "__init__" else names[-1]
-        elif not module.startswith(("archwright.nn", "archwright.space")) or (
-            frame.f_code.co_filename.startswith("<doctest")
-        ):
-            return torch_name, f"{os.path.basename(frame.f_code.co_filename)}:{frame.f_lineno}"
+        if is_torch(frame):
+            if frame.f_code.co_name != "__torch_function__":
+                name = torch_name(frame)
+        elif not is_ours(frame):
+            return name, place(frame)
         frame = frame.f_back  # type: ignore[assignment]
-    return torch_name, ""
+    return name, ""
+
+
+def is_torch(frame: FrameType) -> bool:
+    """Whether a frame runs torch's code."""
+    module = frame.f_globals.get("__name__", "")
+    return bool(module == "torch" or module.startswith("torch."))
+
+
+def is_ours(frame: FrameType) -> bool:
+    """Whether a frame runs the language's code (a doctest in it is the user's)."""
+    module = frame.f_globals.get("__name__", "")
+    return module.startswith(("archwright.nn", "archwright.space")) and not (
+        frame.f_code.co_filename.startswith("<doctest")
+    )
+
+
+def place(frame: FrameType) -> str:
+    """Where a frame is, as "file.py:12"."""
+    return f"{os.path.basename(frame.f_code.co_filename)}:{frame.f_lineno}"
+
+
+def torch_name(frame: FrameType) -> str:
+    """The torch layer whose constructor a frame runs, or the torch function."""
+    if frame.f_code.co_name != "__init__":
+        return frame.f_code.co_name
+    # The constructor may be inherited: nn.Dropout's is that of _DropoutNd.
+    owner = frame.f_locals.get("self")
+    for cls in type(owner).__mro__:
+        if cls.__module__.startswith("torch."):
+            return cls.__name__
+    return frame.f_code.co_qualname.split(".")[0]
 
 
 def plain_layer_message(name: str, value: Elastic, place: str) -> str:
     """What to say when a plain torch layer received an elastic value."""
     at = f" at {place}" if place else ""
-    mend = (
-        f"write aw.{_TWINS[name]}(...) instead"
-        if name in _TWINS
-        else 'write aw.layer("name", {...}) with one option for each value instead'
-    )
+    if name in _TWINS:
+        mend = f"write aw.{_TWINS[name]}(...) instead"
+    elif name in _FILLED:
+        mend = "write aw.parameter(*shape, init=...) for a parameter of elastic shape"
+    else:
+        mend = 'write aw.layer("name", {...}) with one option for each value instead'
     return (
         f"torch's {name} received {describe(value)}{at}: torch needs a plain number, which is "
         f"not known while the space is being read; {mend}"
     )
 
 
-def _unknown_yet(value: Elastic, what: str) -> SpaceError:
+_LAYER = "Choose between modules with aw.layer(name, {...})"
+_NUMBER = "Take the greater or smaller of numbers with aw.maximum and aw.minimum"
+_MEND = {
+    "branches on": _LAYER,
+    "compares": f"{_LAYER}. {_NUMBER}",
+    "looks up": _LAYER,
+    "takes the number of": "Repeat modules with aw.repeat(name, low, high, factory). Compute whole "
+    "numbers with + - * // % and aw.divisible, without int() and range()",
+    "takes the length of": _LAYER,
+    "iterates over": _LAYER,
+}
+
+
+def _unknown_yet(value: Elastic, what: str, function: str = "") -> SpaceError:
     box = swallowed.get()
     if box is None:
         return _inactive(value)
-    torch_name, place = caller()
-    if torch_name:
-        error = SpaceError(plain_layer_message(torch_name, value, place))
+    name, where = caller()
+    name = name or function
+    if name:
+        error = SpaceError(plain_layer_message(name, value, where))
     else:
         error = SpaceError(
-            f"the constructor {what} {describe(value)} at {place}, but its value is not known "
-            "while the space is being read. Choose between modules with aw.layer(name, {...}), "
-            "their number with aw.repeat(name, low, high, factory), compute numbers with "
-            "+ - * // %, aw.maximum, aw.minimum and aw.divisible; or let this space branch: "
+            f"the constructor {what} {describe(value)} at {where}, but its value is not known "
+            f"while the space is being read. {_MEND[what]}; or let this space branch: "
             "aw.ModelSpace(..., dynamic=True)"
         )
     box.append(error)

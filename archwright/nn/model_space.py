@@ -4,19 +4,34 @@ from __future__ import annotations
 
 import contextlib
 import inspect
+import os
+import random
+import traceback
 from collections.abc import Callable, Iterable, Iterator, Mapping
-from typing import Any
+from typing import Any, TypeVar
 
 import torch
 from torch import nn
 
 from archwright.errors import ArchwrightError, SpaceError
-from archwright.nn.elastic import Elastic, is_elastic, plain_layer_message, swallowed
+from archwright.nn.discovery import DynamicTree
+from archwright.nn.elastic import (
+    Elastic,
+    is_elastic,
+    is_ours,
+    is_torch,
+    plain_layer_message,
+    swallowed,
+    torch_name,
+)
 from archwright.nn.reading import Build, Reading, Trace, Widest, current
 from archwright.nn.seeding import seeded
 from archwright.nn.supernet import Supernet
 from archwright.nn.twin import Twin
 from archwright.space import Architecture, CellGraph, Decision, EdgeLimit, Space
+
+R = TypeVar("R", bound=Reading)
+M = TypeVar("M", bound="ModelSpace")
 
 
 class ModelSpace(Space):
@@ -64,8 +79,24 @@ class ModelSpace(Space):
         self.kwargs = kwargs
         self.dynamic = dynamic
         self.hyper_paths: frozenset[str] = frozenset()
-        trace = self._trace()
-        super().__init__(trace.tree(), cells=trace.cells, constraints=trace.constraints)
+        if dynamic:
+            super().__init__(())
+            self.default  # noqa: B018  # a constructor that cannot run at all says so now
+        else:
+            trace = self._on_meta(Trace)
+            super().__init__(trace.tree(), cells=trace.cells, constraints=trace.constraints)
+
+    def _prepare(self) -> None:
+        super()._prepare()
+        self._tree = DynamicTree(self._on_meta, repr(self)) if self.dynamic else None
+        # The decisions of a dynamic space that are known: hyper-parameters.
+        self._hyper: Space = self
+        if self.dynamic:
+            self._hyper = Space(self.decisions, cells=self.cells, constraints=self.constraints)
+
+    def __getstate__(self) -> dict[str, Any]:
+        state = super().__getstate__()
+        return {key: value for key, value in state.items() if key not in ("_tree", "_hyper")}
 
     # ------------------------------------------------------------------ readings
 
@@ -98,24 +129,28 @@ class ModelSpace(Space):
         Args:
             seed: for the initial weights; None draws from torch's generators.
         """
+        if self._tree is not None:
+            raise self._tree.refuse("a supernet")
         reading = Widest(self)
         with seeded(seed):
             model = self._construct(reading)
         return Supernet(self, model, reading.active)
 
-    def _trace(self) -> Trace:
+    def _on_meta(self, make: Callable[[], R]) -> R:
+        """Run the constructor without memory where it can be, in a reading that notes it."""
         try:
-            reading = Trace()
+            reading = make()
             with torch.device("meta"):
                 model = self._construct(reading)
         except SpaceError as error:
             if not isinstance(error.__cause__, Exception):
                 raise
             # It may only be that this constructor cannot run on meta (it looks at numbers).
-            reading = Trace()
+            reading = make()
             with seeded(0):
                 model = self._construct(reading)
-        _check_plain_layers(model)
+        if isinstance(reading, Trace):
+            _check_plain_layers(model)
         return reading
 
     def _construct(self, reading: Reading) -> nn.Module:
@@ -135,7 +170,8 @@ class ModelSpace(Space):
             if found is not None:
                 raise found from None
             raise SpaceError(
-                f"{_name(self.factory)} raised {type(error).__name__} while {_WHILE[type(reading)]}"
+                f"{_name(self.factory)} raised {type(error).__name__}{_where(error)} while "
+                f"{_WHILE.get(type(reading), 'an architecture was looked for')}"
                 f": {error}"
             ) from error
         finally:
@@ -199,6 +235,191 @@ class ModelSpace(Space):
         """What of an architecture are hyper-parameters."""
         return Architecture({p: v for p, v in arch.items() if p in self.hyper_paths})
 
+    # ------------------------------------------------------------------ dynamic spaces
+    #
+    # What the tree of `Space` holds is then the hyper-parameters only; the model's decisions are
+    # found by running the constructor.
+
+    @property
+    def paths(self) -> tuple[str, ...]:
+        """The paths of all decisions, live or not, in tree order."""
+        self._static("paths")
+        return super().paths
+
+    def decision(self, path: str) -> Decision:
+        """The decision with this path; in a dynamic space, where it was met already.
+
+        Raises:
+            SpaceError: there is none; the message names the nearest path.
+        """
+        if self._tree is not None and path in self._tree.met:
+            return self._tree.met[path]
+        return super().decision(path) if self._tree is None else self._hyper.decision(path)
+
+    @property
+    def size(self) -> int | float:
+        """The exact number of architectures; infinity where a real number is among them.
+
+        Raises:
+            SpaceError: the space is dynamic.
+        """
+        self._static("size")
+        return super().size
+
+    @property
+    def default(self) -> Architecture:
+        """Every live decision at its default."""
+        if self._tree is None:
+            return super().default
+        return self._with_hyper(self._tree.default(), self._hyper.default)
+
+    @property
+    def feature_names(self) -> tuple[str, ...]:
+        """The name of each feature of `encode`."""
+        self._static("encode")
+        return super().feature_names
+
+    @property
+    def fingerprint(self) -> str:
+        """32 hexadecimal digits that tell spaces apart, equal in every process."""
+        self._static("fingerprint")
+        return super().fingerprint
+
+    def __repr__(self) -> str:
+        if not self.dynamic:
+            return super().__repr__()
+        return f"ModelSpace({_name(self.factory)}, dynamic=True)"
+
+    def __eq__(self, other: object) -> bool:
+        if self.dynamic and isinstance(other, ModelSpace):
+            mine = (self.factory, self.args, self.kwargs, self.decisions)
+            return other.dynamic and mine == (
+                other.factory,
+                other.args,
+                other.kwargs,
+                other.decisions,
+            )
+        return super().__eq__(other)
+
+    def __hash__(self) -> int:
+        return hash(self.factory) if self.dynamic else super().__hash__()
+
+    def describe(self) -> str:
+        """The tree of decisions, for a person to read; of a dynamic space those met so far."""
+        if self._tree is None:
+            return super().describe()
+        lines = ["dynamic: decisions are found as each architecture is built; met so far:"]
+        for decision in (*self._tree.met.values(), *self.decisions):
+            lines += decision.lines("  ")
+        return "\n".join(lines)
+
+    def sample(
+        self, seed: int | None = None, *, rng: random.Random | None = None, uniform: bool = False
+    ) -> Architecture:
+        """A random architecture; see `Space.sample`.
+
+        Raises:
+            SpaceError: `uniform` in a dynamic space, which would need the whole tree.
+        """
+        if self._tree is None:
+            return super().sample(seed, rng=rng, uniform=uniform)
+        if uniform:
+            raise self._tree.refuse("uniform sampling")
+        rng = rng or random.Random(seed)
+        return self._with_hyper(self._tree.sample(rng), self._hyper.sample(rng=rng))
+
+    def enumerate(self) -> Iterator[Architecture]:
+        """All architectures; see `Space.enumerate`."""
+        self._static("enumerate")
+        return super().enumerate()
+
+    def neighbours(self, arch: Mapping[str, Any]) -> list[Architecture]:
+        """All architectures that differ in one live decision; see `Space.neighbours`."""
+        if self._tree is None:
+            return super().neighbours(arch)
+        model, hyper = self.model_part(arch), self.hyper_part(arch)
+        return [self._with_hyper(other, hyper) for other in self._tree.neighbours(model)] + [
+            self._with_hyper(model, other) for other in self._hyper.neighbours(hyper)
+        ]
+
+    def mutate(
+        self, arch: Mapping[str, Any], *, rng: random.Random, n: int = 1, rate: float | None = None
+    ) -> Architecture:
+        """Some live decisions drawn anew, each to another value; see `Space.mutate`.
+
+        In a dynamic space with hyper-parameters, one of the two parts is changed, as likely as
+        its share of the decisions.
+        """
+        if self._tree is None:
+            return super().mutate(arch, rng=rng, n=n, rate=rate)
+        model, hyper = self.model_part(arch), self.hyper_part(arch)
+        if rng.random() * len(arch) < len(hyper):
+            return self._with_hyper(model, self._hyper.mutate(hyper, rng=rng, n=n, rate=rate))
+        return self._with_hyper(self._tree.mutate(model, rng, n, rate), hyper)
+
+    def crossover(
+        self, a: Mapping[str, Any], b: Mapping[str, Any], *, rng: random.Random
+    ) -> Architecture:
+        """A child of two architectures; see `Space.crossover`."""
+        if self._tree is None:
+            return super().crossover(a, b, rng=rng)
+        return self._with_hyper(
+            self._tree.crossover(self.model_part(a), self.model_part(b), rng),
+            self._hyper.crossover(self.hyper_part(a), self.hyper_part(b), rng=rng),
+        )
+
+    def why_not(self, arch: Mapping[str, Any]) -> str | None:
+        """Why the architecture does not belong to this space; None where it does."""
+        if self._tree is None or not isinstance(arch, Mapping):
+            return super().why_not(arch)
+        problem = self._tree.problem(self.model_part(arch))[0]
+        return problem or self._hyper.why_not(self.hyper_part(arch))
+
+    def check(self, arch: Mapping[str, Any]) -> Architecture:
+        """The architecture with the domains' own values; see `Space.check`.
+
+        Raises:
+            ArchitectureError: it is not in the space; the message says why.
+        """
+        if self._tree is None or not isinstance(arch, Mapping):
+            return super().check(arch)
+        model = self._tree.check(self.model_part(arch))
+        return self._with_hyper(model, self._hyper.check(self.hyper_part(arch)))
+
+    def canonical(self, arch: Mapping[str, Any]) -> Architecture:
+        """What the architecture is up to isomorphism of its cells; see `Space.canonical`.
+
+        In a dynamic space it is the architecture itself.
+        """
+        return super().canonical(arch) if self._tree is None else self.check(arch)
+
+    def encode(self, arch: Mapping[str, Any]) -> Any:
+        """The architecture as a vector of fixed length; see `Space.encode`."""
+        self._static("encode")
+        return super().encode(arch)
+
+    def encode_mask(self, arch: Mapping[str, Any]) -> Any:
+        """Whether the decision behind each feature is live; see `Space.encode_mask`."""
+        self._static("encode")
+        return super().encode_mask(arch)
+
+    def restrict(self: M, to: Mapping[str, Any]) -> M:
+        """The part of this space in which some decisions have fewer values."""
+        self._static("restrict")
+        return super().restrict(to)
+
+    def to_dict(self) -> dict[str, Any]:
+        """A JSON-able description of the decisions; `Space.from_dict` reads it."""
+        self._static("to_dict")
+        return super().to_dict()
+
+    def _static(self, what: str) -> None:
+        if self._tree is not None:
+            raise self._tree.refuse(what)
+
+    def _with_hyper(self, model: Architecture, hyper: Architecture) -> Architecture:
+        return model | hyper if self.hyper_paths else model
+
 
 _WHILE: dict[type[Reading], str] = {
     Trace: "the space was traced",
@@ -235,23 +456,24 @@ def _check_factory(factory: Any, args: tuple[Any, ...], kwargs: dict[str, Any]) 
 
 def _elastic_argument(error: BaseException) -> SpaceError | None:
     """Our error, when torch failed because one of its layers received an elastic value."""
-    import os
-    import traceback
-
-    frames = [frame for frame, _ in traceback.walk_tb(error.__traceback__)]
-    place = ""
-    for frame in frames:
-        module = frame.f_globals.get("__name__", "")
-        if module == "torch" or module.startswith("torch."):
+    where = ""
+    for frame, line in traceback.walk_tb(error.__traceback__):
+        if is_torch(frame):
             for value in _locals(frame):
                 if isinstance(value, Elastic):
-                    names = frame.f_code.co_qualname.split(".")
-                    name = names[0] if names[-1] == "__init__" else names[-1]
-                    return SpaceError(plain_layer_message(name, value, place))
-        elif not module.startswith("archwright.nn"):
-            line = f"{os.path.basename(frame.f_code.co_filename)}:{frame.f_lineno}"
-            place = line
+                    return SpaceError(plain_layer_message(torch_name(frame), value, where))
+        elif not is_ours(frame):
+            where = f"{os.path.basename(frame.f_code.co_filename)}:{line}"
     return None
+
+
+def _where(error: BaseException) -> str:
+    """Where the user's code raised an error."""
+    where = ""
+    for frame, line in traceback.walk_tb(error.__traceback__):
+        if not is_torch(frame) and not is_ours(frame):
+            where = f" at {os.path.basename(frame.f_code.co_filename)}:{line}"
+    return where
 
 
 def _locals(frame: Any) -> Iterator[Any]:
@@ -276,5 +498,5 @@ def _check_plain_layers(model: nn.Module) -> None:
                 )
                 raise SpaceError(
                     plain_layer_message(type(module).__name__, first, "")
-                    + f" (module {path!r}, {name})"
+                    + f" ({name} of {f'the module {path!r}' if path else 'the whole model'})"
                 )

@@ -13,6 +13,7 @@ from dataclasses import dataclass, field, replace
 from enum import Enum
 from typing import Any
 
+import torch
 from torch import nn
 
 from archwright.errors import ArchitectureError, SpaceError
@@ -217,6 +218,19 @@ class Ordinary(Plain):
         found = domain()
         return found.default if default is UNSET else Decision(name, found, default).default
 
+    def cell(self, cell: Cell) -> nn.Module:
+        """See `Reading`."""
+        if cell.max_edges is None:
+            return super().cell(cell)
+        # The defaults of the decisions may break the limit; the space of this cell mends them.
+        trace = Trace()
+        with reading_as(trace), torch.device("meta"):
+            trace.cell(cell)
+        space = Space(trace.tree(), constraints=trace.constraints)
+        build = Build(space.default)
+        with reading_as(build):
+            return build.cell(cell)
+
 
 class Build(Plain):
     """Every decision takes its value in an architecture."""
@@ -258,14 +272,20 @@ class Symbolic(Reading):
     def decide(self, name: str, domain: Callable[[], Domain], default: Any, shared: bool) -> Any:
         """See `Reading`."""
         _check_name(name)
-        return self.enter(name, domain(), default, shared).leaf
+        return self.enter(name, self._domain(name, domain), default, shared).leaf
+
+    def _domain(self, name: str, make: Callable[[], Domain]) -> Domain:
+        try:
+            return make()
+        except SpaceError as error:
+            raise SpaceError(f"{self.path(name)} (written at {user_origin()}): {error}") from None
 
     def layer(
         self, name: str, options: Mapping[Any, Factory], default: Any, shared: bool
     ) -> nn.Module:
         """See `Reading`."""
         _check_name(name)
-        entry = self.enter(name, Choice(options), default, shared)
+        entry = self.enter(name, self._domain(name, lambda: Choice(options)), default, shared)
         modules = {}
         for value in entry.leaf.domain.values():
             with self.under(entry, (value,), f"{entry.path}={value}/"):
@@ -449,9 +469,7 @@ class Trace(Symbolic):
         made = super().cell(cell)
         self.cells.append(cell.graph(path))
         if cell.max_edges is not None:
-            limited = [f"{path}/{node.inputs}" for node in cell.wiring.nodes if node.inputs]
-            fixed = sum(len(node.joins) for node in cell.wiring.nodes if not node.inputs)
-            self.constraints.append(EdgeLimit(limited, cell.max_edges - fixed))
+            self.constraints.append(cell.limit(path))
         return made
 
     def _cell_again(self, path: str, known: Cell, cell: Cell) -> nn.Module:
@@ -603,3 +621,13 @@ def not_a_module(what: str, given: Any) -> SpaceError:
 ORDINARY = Ordinary()
 
 current: ContextVar[Reading | None] = ContextVar("reading", default=None)
+
+
+@contextmanager
+def reading_as(reading: Reading) -> Iterator[None]:
+    """Inside, the words of the language ask this reading."""
+    token = current.set(reading)
+    try:
+        yield
+    finally:
+        current.reset(token)

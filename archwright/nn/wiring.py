@@ -13,7 +13,7 @@ from torch import Tensor, fx, nn
 
 from archwright.errors import SpaceError
 from archwright.nn.carriers import carrier
-from archwright.space import CellEdge, CellGraph, CellNode, Choice, Subset
+from archwright.space import CellEdge, CellGraph, CellNode, Choice, EdgeLimit, Subset
 
 Factory = Callable[[], nn.Module]
 Options = Mapping[str, Factory | None]
@@ -313,6 +313,15 @@ class Cell:
             zero=self.zero,
             identity=self.identity,
             rule=self.rule,
+        )
+
+    def limit(self, path: str) -> EdgeLimit:
+        """The limit of `max_edges`, less the edges that are not decided."""
+        assert self.max_edges is not None
+        nodes = self.wiring.nodes
+        n_fixed = sum(len(node.joins) for node in nodes if not node.inputs)
+        return EdgeLimit(
+            [f"{path}/{node.inputs}" for node in nodes if node.inputs], self.max_edges - n_fixed
         )
 
 
