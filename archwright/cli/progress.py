@@ -209,7 +209,8 @@ def details(event: Mapping[str, Any]) -> str:
     if event.get("message"):
         parts.append(str(event["message"]))
     if searching and done is not None:
-        parts.append(f"{done:,}/{total:,} trials" if total else f"{done:,} trials")
+        noun = "trial" if done == 1 and not total else "trials"
+        parts.append(f"{done:,}/{total:,} {noun}" if total else f"{done:,} {noun}")
     best = event.get("best")
     if best is not None:
         metric = str(event.get("metric", "metric"))

@@ -38,12 +38,13 @@ class Line:
         note: how it was made, for the reader.
         measured: whether random search was run; else it is estimated from the search's own
             random trials.
-        n_runs: how many random trials or runs it rests on.
+        n_drawn: of how many random trials it is estimated; 0 when it was measured.
     """
 
     points: tuple[tuple[float, float], ...]
     note: str
     measured: bool
+    n_drawn: int = 0
 
     def at(self, n: float) -> float | None:
         """The metric after `n` trials; None beyond the line's end."""
@@ -191,7 +192,7 @@ def random_line(result: Result, *, keep: int = 80) -> Line | None:
         f"estimated from the {n} trials that were drawn at random: the expected best of n of them, "
         "drawn without replacement"
     )
-    return Line(points, note, False)
+    return Line(points, note, False, n)
 
 
 def expected_best(
@@ -334,6 +335,11 @@ def random_verdict(result: Result) -> str | None:
     mine = None if found is None else value(found, goal.metric)
     if line is None or mine is None:
         return None
+    if not line.measured and line.n_drawn >= 0.9 * len(result.history.complete):
+        return (
+            f"{line.n_drawn} of {len(result.history.complete)} complete trials were drawn at "
+            "random: the search was too short for its strategy to make a difference."
+        )
     n = counts(result).evaluated
     reach = min(n, line.points[-1][0])
     theirs = line.at(reach)
@@ -506,7 +512,7 @@ def data_text(result: Result) -> str:
     if task.get("input_shape"):
         texts.append(f"inputs {f' {TIMES} '.join(str(n) for n in task['input_shape'])}")
     targets = task.get("target")
-    if isinstance(targets, (list, tuple)) and targets:
+    if isinstance(targets, (list, tuple)) and targets and list(targets) != ["target"]:
         texts.append(f"target {', '.join(str(t) for t in list(targets)[:8])}")
     if isinstance(task.get("majority"), float):
         texts.append(
@@ -615,10 +621,11 @@ def summary(result: Result) -> list[tuple[str, str]]:
             rows.append(("Test", "not trained anew, so not tested"))
         mine = value(best, goal.metric)
         if mine is not None:
+            trained = " after its short training" if final is not None else ""
             rows.append(
                 (
                     f"Validation {label(goal.metric)}",
-                    f"{amount(goal.metric, mine)} (trial {best.number}, chosen on it)",
+                    f"{amount(goal.metric, mine)} (trial {best.number}{trained}; chosen on it)",
                 )
             )
         costs = found_costs(result)

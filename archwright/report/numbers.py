@@ -16,6 +16,8 @@ _NAMES = {
     "macro_f1": "macro F1",
     "micro_f1": "micro F1",
     "roc_auc": "ROC AUC",
+    "auc": "AUC",
+    "mse": "MSE",
     "n_layers": "layers",
 }
 _SIZES = {

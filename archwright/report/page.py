@@ -175,7 +175,12 @@ def _summary(result: Result) -> str:
         )
     tiles: list[tuple[str, str]] = []
     if final is not None and final.test and mine is not None:
-        tiles.append((amount(goal.metric, mine), f"validation {label(goal.metric)}, in the search"))
+        tiles.append(
+            (
+                amount(goal.metric, mine),
+                f"validation {label(goal.metric)}, after a trial's short training",
+            )
+        )
     costs = facts.found_costs(result)
     tiles += [(amount(k, costs[k]), split_unit(k)[0]) for k in _cost_order(costs) if k != "macs"]
     tiles += [
@@ -199,6 +204,7 @@ def _summary(result: Result) -> str:
     against_random = facts.random_verdict(result)
     if against_random:
         kind = "behind" if against_random.endswith("than random search.") else ""
+        kind = "even" if against_random.endswith("make a difference.") else kind
         lines.append(_say(against_random, kind))
     for note in (*_sentences(result.info.get("notes")), *(final.notes if final else ())):
         lines.append(_say(note))

@@ -60,6 +60,10 @@ def test_no_better_than_random_search_is_said():
     assert facts.random_verdict(simple([0.5, 0.4, 0.3], strategy="random")) is None
 
 
+def test_an_estimate_from_the_search_itself_compares_nothing():
+    assert "too short" in facts.random_verdict(simple([0.5, 0.4, 0.3, 0.2]))
+
+
 def judged(test, interval, rival, *, maximize=True):
     result = simple([0.9, 0.8] if maximize else [0.1, 0.2], maximize=maximize)
     metric = "accuracy" if maximize else "loss"
