@@ -21,7 +21,7 @@ _loaded: dict[str, tuple[Space, Any]] = {}
 def warm_up() -> None:
     """Import what training needs, so that the first trial does not wait for it."""
     # Torch's optimisers import it at their first step: more than a second.
-    import torch._dynamo
+    import torch._dynamo  # noqa: F401
 
     import archwright.evaluators.train  # noqa: F401
 
