@@ -137,7 +137,7 @@ def export(
             tell(f"writing and comparing {FILES[kind]}")
             job.write(kind)
         if not {"source", "pt2", "onnx"} & set(job.agreement):
-            reasons = "; ".join(f"{FILES[k]}: {why}" for k, why in job.skipped.items())
+            reasons = "; ".join(dict.fromkeys(job.skipped.values()))
             raise ExportError(f"the network cannot be exported: {reasons}")
         tell("writing README.md")
         _write_json(work / "architecture.json", decisions and {
@@ -234,7 +234,7 @@ class _Job:
             except ExportError as error:
                 self._program = error
         if isinstance(self._program, ExportError):
-            raise ExportError(str(self._program)) from self._program
+            raise self._program
         return self._program
 
     def onnx(self, path: Path) -> Callable[[torch.Tensor], Any]:
@@ -267,10 +267,9 @@ class _Job:
         try:
             return self.write_module(write_steps(self.network, self.program()), path)
         except (CannotWriteError, ExportError) as second:
-            raise ExportError(
-                f"the network cannot be written as source: {reason}; nor as a list of operations: "
-                f"{second}"
-            ) from second
+            if second is not self._program:
+                reason += f"; nor as a list of operations: {second}"
+            raise ExportError(f"the network cannot be written as source: {reason}") from second
 
     def write_module(self, source: Source, path: Path) -> nn.Module:
         weights = path.with_name("weights.safetensors")

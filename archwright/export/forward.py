@@ -288,6 +288,9 @@ class Forward:
         if target is operator.getitem:
             owner = self.operand(node.args[0], _ATOM, reads)
             return [*owner, "[", *self.index(node.args[1], reads), "]"], _ATOM
+        if target is operator.add and node.args[0] == 0 and node.args[1] in self.expressions:
+            # sum([...]) starts from 0
+            return self.value(node.args[1], reads)
         if target in _BINARY:
             sign, level = _BINARY[target]
             if target in _IN_PLACE and len(getattr(node.args[0], "users", ())) > 1:

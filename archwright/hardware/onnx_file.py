@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import contextlib
 import importlib.util
-import io
 import logging
+import sys
+import threading
 import warnings
 from collections.abc import Iterator
 from pathlib import Path
@@ -19,7 +20,14 @@ from archwright.errors import ExportError, InputError, MissingExtraError
 from archwright.hardware.length import first_size, len_as
 from archwright.hardware.tracing import first_line
 
-_LOGGERS: Final = ("torch.onnx", "torch.export", "onnxscript", "onnx_ir", "torch._dynamo")
+_LOGGERS: Final = (
+    "torch.onnx",
+    "torch.export",
+    "onnxscript",
+    "onnx_ir",
+    "torch._dynamo",
+    "torch.fx.experimental.symbolic_shapes",
+)
 
 
 def require_onnx(why: str, packages: tuple[str, ...] = ("onnx", "onnxscript")) -> None:
@@ -27,6 +35,22 @@ def require_onnx(why: str, packages: tuple[str, ...] = ("onnx", "onnxscript")) -
     for package in packages:
         if importlib.util.find_spec(package) is None:
             raise MissingExtraError(package, "export", why)
+
+
+class _OtherThreads:
+    """A stream that takes nothing from the thread that made it: a progress line goes on."""
+
+    def __init__(self, stream: Any) -> None:
+        self._stream = stream
+        self._thread = threading.get_ident()
+
+    def write(self, text: str) -> int:
+        if threading.get_ident() == self._thread:
+            return len(text)
+        return int(self._stream.write(text))
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(self._stream, name)
 
 
 @contextlib.contextmanager
@@ -39,8 +63,8 @@ def quiet() -> Iterator[None]:
     try:
         with (
             warnings.catch_warnings(),
-            contextlib.redirect_stdout(io.StringIO()),
-            contextlib.redirect_stderr(io.StringIO()),
+            contextlib.redirect_stdout(_OtherThreads(sys.stdout)),
+            contextlib.redirect_stderr(_OtherThreads(sys.stderr)),
         ):
             warnings.simplefilter("ignore")
             yield
@@ -68,9 +92,10 @@ def capture(model: nn.Module, example: torch.Tensor) -> torch.export.ExportedPro
         with quiet(), torch.no_grad(), len_as(first_size, model):
             return torch.export.export(model, (example,), dynamic_shapes=_free_batch())
     except Exception as error:  # exporters raise every kind
-        raise ExportError(
-            f"torch.export cannot follow {type(model).__name__}: {first_line(error)}"
-        ) from error
+        reason = first_line(error)
+        if "DataDependent" in type(error).__name__ or "data-dependent" in reason:
+            reason = "its path depends on the values of tensors"
+        raise ExportError(f"torch.export cannot follow {type(model).__name__}: {reason}") from error
 
 
 def _free_batch() -> tuple[dict[int, Any]]:

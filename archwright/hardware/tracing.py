@@ -21,7 +21,7 @@ from torch.utils.flop_counter import flop_registry, sdpa_flop_count
 
 from archwright.errors import InputError
 
-_CACHE_LIMIT: Final = 100_000
+_CACHE_LIMIT: Final = 20_000  # entries of about 2 kB
 _RNNS: Final = {torch.lstm: 4, torch.gru: 3, torch.rnn_tanh: 1, torch.rnn_relu: 1}
 
 # What an operation answers is a function of these: (flops, template). A template is a nested

@@ -18,7 +18,7 @@ from tests.export.models import MODELS, ByShape, ByValue, FixedBatch, MobileNet,
 pytest.importorskip("onnxruntime")
 pytest.importorskip("onnxscript")
 
-QUICK = ["branches", "tied"]
+QUICK = ["cells", "tied"]
 
 
 class Small(nn.Module):

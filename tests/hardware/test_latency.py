@@ -159,3 +159,19 @@ def test_machine():
     assert found.cpu in str(found)
     with pytest.raises(InputError, match="no device"):
         device_name("cuda:99")
+
+
+def test_quiet_silences_its_own_thread_only(capsys):
+    import sys
+    import threading
+
+    from archwright.hardware.onnx_file import quiet
+
+    before = sys.stdout
+    with quiet():
+        print("from here")
+        other = threading.Thread(target=lambda: print("from another"))
+        other.start()
+        other.join()
+    assert sys.stdout is before
+    assert capsys.readouterr().out == "from another\n"
