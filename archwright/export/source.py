@@ -182,8 +182,10 @@ class _Writer:
         if body.path:
             text += f" and {more} more like it." if more else "."
         lines = [f"class {group.name}(nn.Module):", f'    """{text}"""', ""]
-        lines.append(f"    def __init__({inputs}):")
-        lines.append("        super().__init__()")
+        bare = not (body.tensors or body.init or shown) and body.forward is not None
+        if not bare:
+            lines.append(f"    def __init__({inputs}):")
+            lines.append("        super().__init__()")
         renderer.start(group)
         for parts in body.tensors:
             lines.append("        " + renderer.parts(parts))
@@ -193,7 +195,7 @@ class _Writer:
         forward: list[str] = []
         if body.forward is not None:
             arguments = ", ".join(["self", *body.parameters])
-            forward = ["", f"    def forward({arguments}):"]
+            forward = [*([] if bare else [""]), f"    def forward({arguments}):"]
             renderer.in_forward = True
             for parts in body.forward:
                 forward.append("        " + renderer.parts(parts))
