@@ -61,6 +61,8 @@ class Loop:
         job: how a worker process gets at the evaluator; None runs evaluations in this process.
         budget: given to trials whose proposal names none.
         grace: seconds after the deadline that the first evaluation to succeed may take.
+        end_by: asked after each trial for an earlier deadline, such as one that leaves the winner
+            so far the time for its final training.
     """
 
     history: History
@@ -84,6 +86,7 @@ class Loop:
     phase: str = "search"
     budget: float | None = None
     grace: float = 0.0
+    end_by: Callable[[History], float] | None = None
 
     def __post_init__(self) -> None:
         self._retry = list(self.retry)
@@ -310,6 +313,8 @@ class Loop:
             )
         )
         self._n_counted += 1
+        if self.end_by is not None and self.deadline is not None and outcome.state == "complete":
+            self.deadline = min(self.deadline, self.end_by(self.history))
 
     def _record(self, trial: Trial) -> None:
         self.ledger.finish(trial)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 import time
+from collections.abc import Callable
 from concurrent.futures import Executor as FuturesExecutor
 from concurrent.futures import wait
 from contextlib import contextmanager
@@ -21,7 +22,12 @@ from archwright.ledger import Ledger, MemoryLedger
 from archwright.search.checks import n_usable_cores
 from archwright.search.finish import export_network, metrics_of, train_finals
 from archwright.search.loop import Clock, Costs, Loop, Progress
-from archwright.search.plan import N_SAMPLES_TIMED, Plan, plan_training
+from archwright.search.plan import (
+    N_SAMPLES_TIMED,
+    WORKER_SECONDS,
+    Plan,
+    plan_training,
+)
 from archwright.search.record import (
     CALL,
     EXPORT,
@@ -214,6 +220,7 @@ class Run:
                 retry=running,
                 n_trials=self.n_trials,
                 deadline=deadline,
+                end_by=self._end_by(plan) if self.trains and self.final is not False else None,
                 ledger=ledger,
                 folder=None if self.folder is None or self.trains else self.folder / "trials",
                 **options,
@@ -223,6 +230,20 @@ class Run:
             self._run_random(history, clock, plan, first, options)
         self._random_line(history)
         return why
+
+    def _end_by(self, plan: Plan) -> Callable[[History], float]:
+        """When the search must end so that the winner so far can be trained as long again."""
+        task = self.evaluator.task
+        n_rows = plan.n_rows or len(task.train)
+        growth = (len(task.train) + len(task.validation)) / n_rows
+
+        def end_by(history: History) -> float:
+            if self.seconds is None or history.best is None:
+                return math.inf
+            needed = plan.reserve_seconds + WORKER_SECONDS + 1.2 * growth * history.best.seconds
+            return max(self.seconds - needed, 0.6 * self.seconds)
+
+        return end_by
 
     def _run_random(
         self,
