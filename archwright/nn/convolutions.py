@@ -208,7 +208,8 @@ class _Convolution(Twin):
         padding: Any, dilation: Any, groups: Any, bias: Any,
     ) -> None:  # fmt: skip
         name = plain.__name__.lower()
-        per_group = in_channels // groups
+        # Depthwise: x // x is 1, which the bounds of a long expression would not show.
+        per_group = 1 if groups is in_channels else in_channels // groups
         # One group of the greatest size gives the weight its shape and its initial values.
         plain.__init__(
             self,

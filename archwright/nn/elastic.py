@@ -12,7 +12,7 @@ import math
 import operator
 import os
 import sys
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextvars import ContextVar
 from types import FrameType
 from typing import Any
@@ -132,11 +132,9 @@ class Elastic:
             if n <= _MOST_COMBINATIONS:
                 found = [self._evaluate(values) for values in _combinations(list(leaves.values()))]
             else:
-                ends = [arg._bounds() if isinstance(arg, Elastic) else (arg,) for arg in self._args]
-                if self._function is operator.mod:
-                    return 0, max(ends[1]) - 1
                 assert self._function is not None
-                found = [self._function(*corner) for corner in _product(ends)]
+                ends = [arg._bounds() if isinstance(arg, Elastic) else (arg,) for arg in self._args]
+                found = _at_ends(self._function, ends)
             return min(found), max(found)
         except (TypeError, ZeroDivisionError, ValueError) as error:
             raise SpaceError(
@@ -278,6 +276,25 @@ class Elastic:
 
     def __repr__(self) -> str:
         return f"<elastic {_expression(self)}>"
+
+
+def _at_ends(function: Callable[..., Any], ends: list[tuple[Any, ...]]) -> list[Any]:
+    """Values that enclose those of a function whose arguments lie between the given ends.
+
+    A function that rises or falls in each argument takes its extremes at the corners; the
+    exceptions are mended here.
+    """
+    if function in (operator.mod, operator.floordiv, operator.truediv):
+        if min(ends[1]) <= 0 <= max(ends[1]):
+            raise ZeroDivisionError("the divisor can be 0")
+        if function is operator.mod:
+            # The rest is nearer to 0 than the divisor, and has its sign.
+            whole = all(isinstance(end, int) for end in (*ends[0], *ends[1]))
+            return [0, *(end - (1 if whole and end > 0 else 0) for end in ends[1])]
+    found = [function(*corner) for corner in itertools.product(*ends)]
+    if function in (abs, operator.pow) and min(ends[0]) < 0:
+        found += [0, -max(map(abs, found)), max(map(abs, found))]
+    return found
 
 
 class Leaf(Elastic):
@@ -601,9 +618,6 @@ def _inactive(value: Elastic) -> SpaceError:
 
 
 def _combinations(leaves: list[Leaf]) -> Iterator[dict[str, Any]]:
-    for values in _product([tuple(leaf.domain.values()) for leaf in leaves]):
-        yield dict(zip([leaf.path for leaf in leaves], values, strict=True))
-
-
-def _product(items: Iterable[Sequence[Any]]) -> Iterator[tuple[Any, ...]]:
-    return itertools.product(*items)
+    paths = [leaf.path for leaf in leaves]
+    for values in itertools.product(*[tuple(leaf.domain.values()) for leaf in leaves]):
+        yield dict(zip(paths, values, strict=True))

@@ -10,7 +10,7 @@ import torch
 from torch import fx
 
 from archwright.nn.carriers import carrier
-from archwright.nn.elastic import combine
+from archwright.nn.elastic import Elastic, Leaf, combine, narrowest, widest
 from archwright.space import Subset
 
 Merge = Literal["sum", "concat", "list"]
@@ -40,11 +40,27 @@ class Selection:
             return None
         if self.merge == "sum":
             return self.widths[0]
-        return combine(_total, taken, *self.widths, symbol="width")
+        if isinstance(taken, Leaf):
+            return _Width(taken._active, _total, (taken, *self.widths), "width")
+        return combine(_total, taken, *self.widths)
 
 
 def _total(taken: tuple[int, ...], *widths: int) -> int:
     return sum(widths[j] for j in taken)
+
+
+class _Width(Elastic):
+    """The channels of what is taken, joined."""
+
+    __slots__ = ()
+
+    def _find_bounds(self) -> tuple[Any, Any]:
+        taken, *widths = self._args
+        subsets = list(taken.domain.values())
+        return (
+            min(sum(narrowest(widths[j]) for j in subset) for subset in subsets),
+            max(sum(widest(widths[j]) for j in subset) for subset in subsets),
+        )
 
 
 def merged(merge: Merge, dim: int, taken: list[Any], first: Any) -> Any:

@@ -252,7 +252,7 @@ class Darts(nn.Module):
         return self.head(x.mean((2, 3)))
 
 
-def nasbench201(width: int = 4, n: int = 2) -> nn.Module:
+def nasbench201(width: int = 4, n: int = 2, rule: Any = "text") -> nn.Module:
     def conv(kernel: int) -> nn.Module:
         return nn.Sequential(
             nn.ReLU(),
@@ -268,9 +268,7 @@ def nasbench201(width: int = 4, n: int = 2) -> nn.Module:
         "avg_pool_3x3": lambda: nn.AvgPool2d(3, 1, 1, count_include_pad=False),
     }
     cells = [
-        aw.cell(
-            "cell", ops, nodes=3, zero="none", identity="skip_connect", rule="text", shared=True
-        )
+        aw.cell("cell", ops, nodes=3, zero="none", identity="skip_connect", rule=rule, shared=True)
         for _ in range(n)
     ]
     return nn.Sequential(nn.Conv2d(3, width, 3, padding=1), *cells)
