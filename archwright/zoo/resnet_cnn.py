@@ -29,7 +29,7 @@ from archwright.zoo.blocks import (
     image_head,
     start_as_identity,
 )
-from archwright.zoo.shapes import check_count, image_scale
+from archwright.zoo.shapes import around, check_count, image_scale
 
 
 class Residual(nn.Module):
@@ -78,10 +78,9 @@ class ResNetCNN(nn.Module):
         scale = image_scale("resnet_cnn", input_shape)
         check_count("resnet_cnn", "n_outputs", n_outputs)
         check_count("resnet_cnn", "max_blocks", max_blocks)
-        first = scale.strides[0]
-        base = scale.base if first == 1 else scale.base // 2
+        base = scale.widths()[0] if scale.strides[0] == 1 else scale.base // 2
         with aw.scope("stem"):
-            channels = aw.choice("width", [base // 2, base, 2 * base], default=base)
+            channels = aw.choice("width", around(base, 0.5, 1, 2), default=base)
             self.stem = nn.Sequential(
                 *conv_bn(
                     scale.channels,
@@ -95,7 +94,7 @@ class ResNetCNN(nn.Module):
         stages = []
         for i, (stride, usual) in enumerate(zip(scale.strides, scale.widths(), strict=True)):
             with aw.scope(f"stage{i + 1}"):
-                width = aw.choice("width", _around(usual), default=usual)
+                width = aw.choice("width", around(usual, 0.5, 0.75, 1, 1.5, 2), default=usual)
                 default = _default_block(i, scale.n_stages)
                 stages.append(_stage(channels, width, stride, max_blocks, default))
                 channels = width
@@ -112,10 +111,6 @@ class ResNetCNN(nn.Module):
 def _activation() -> nn.Module:
     names = ("relu", "silu")
     return aw.layer("/activation", {name: ACTIVATIONS[name] for name in names}, shared=True)
-
-
-def _around(usual: int) -> list[int]:
-    return [usual // 2, usual * 3 // 4, usual, usual * 3 // 2, usual * 2]
 
 
 def _default_block(i: int, n_stages: int) -> str:

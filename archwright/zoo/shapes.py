@@ -42,14 +42,14 @@ class ImageScale:
         """Channels of each stage: `growth` times as many where the image is halved.
 
         >>> image_scale("x", (1, 8, 8)).widths()
-        (16, 32, 64)
+        (12, 20, 40)
         """
         widths = []
         width = float(self.base)
         for i, stride in enumerate(self.strides):
             if i and stride > 1:
                 width *= growth
-            widths.append(int(width / 8 + 0.5) * 8)
+            widths.append(_round(width))
         return tuple(widths)
 
 
@@ -87,8 +87,21 @@ def image_scale(name: str, input_shape: Sequence[int]) -> ImageScale:
         strides, stem_stride = (2, 2, 2), 2
     else:
         strides, stem_stride = (1, 2, 2, 2), 4
-    base = 16 if n_halvings <= 4 else 32
+    base = 10 if side < 12 else 16 if n_halvings <= 4 else 32
     return ImageScale(channels, height, width, stem_stride, strides, base)
+
+
+def around(usual: int, *factors: float) -> list[int]:
+    """Widths around a usual one: multiples of 4, in increasing order, each once.
+
+    >>> around(16, 0.5, 0.75, 1, 1.5)
+    [8, 12, 16, 24]
+    """
+    return sorted({usual if factor == 1 else _round(usual * factor) for factor in factors})
+
+
+def _round(width: float) -> int:
+    return max(4, int(width / 4 + 0.5) * 4)
 
 
 def check_image_shape(name: str, input_shape: Sequence[int]) -> tuple[int, int, int]:
