@@ -119,6 +119,14 @@ class Elastic:
             if isinstance(arg, Elastic):
                 yield from arg._leaves()
 
+    def _is_live(self, values: Mapping[str, Any]) -> bool:
+        """Whether an architecture decides all that is needed."""
+        return all(arg._is_live(values) for arg in self._args if isinstance(arg, Elastic))
+
+    def _follows_depth(self) -> bool:
+        """Whether it depends on which decisions are live, not only on their values."""
+        return any(arg._follows_depth() for arg in self._args if isinstance(arg, Elastic))
+
     def _bounds(self) -> tuple[Any, Any]:
         """The least and the greatest value over all architectures."""
         if self._span is None:
@@ -129,7 +137,7 @@ class Elastic:
         leaves = {leaf.path: leaf for leaf in self._leaves()}
         n = math.prod(leaf.domain.size for leaf in leaves.values())
         try:
-            if n <= _MOST_COMBINATIONS:
+            if n <= _MOST_COMBINATIONS and not self._follows_depth():
                 found = [self._evaluate(values) for values in _combinations(list(leaves.values()))]
             else:
                 assert self._function is not None
@@ -151,6 +159,10 @@ class Elastic:
         for arg in args:
             if not isinstance(arg, Elastic | int | float):
                 return NotImplemented
+        if len(args) == 2 and args[0] is args[1] and function in _OF_ITSELF:
+            # Bounds need not be exact, and would make the weights of a depthwise convolution,
+            # channels // groups, needlessly large.
+            return _OF_ITSELF[function]
         return Elastic(self._active, function, args, symbol)
 
     def __add__(self, other: Any) -> Any:
@@ -297,6 +309,13 @@ def _at_ends(function: Callable[..., Any], ends: list[tuple[Any, ...]]) -> list[
     return found
 
 
+_OF_ITSELF: dict[Callable[..., Any], int] = {
+    operator.floordiv: 1,
+    operator.mod: 0,
+    operator.sub: 0,
+}
+
+
 class Leaf(Elastic):
     """The elastic value of one decision."""
 
@@ -320,6 +339,9 @@ class Leaf(Elastic):
 
     def _leaves(self) -> Iterator[Leaf]:
         yield self
+
+    def _is_live(self, values: Mapping[str, Any]) -> bool:
+        return self.path in values
 
     def _find_bounds(self) -> tuple[Any, Any]:
         domain = self.domain
@@ -447,9 +469,15 @@ class _Last(Elastic):
         for arg in reversed(self._args):
             if not isinstance(arg, Elastic):
                 return arg
-            if all(leaf.path in values for leaf in arg._leaves()):
+            if arg._is_live(values):
                 return arg._evaluate(values)
         raise SpaceError(f"{describe(self)}: none of the values is live")
+
+    def _is_live(self, values: Mapping[str, Any]) -> bool:
+        return any(not isinstance(arg, Elastic) or arg._is_live(values) for arg in self._args)
+
+    def _follows_depth(self) -> bool:
+        return True
 
     def _find_bounds(self) -> tuple[Any, Any]:
         return min(map(narrowest, self._args)), max(map(widest, self._args))

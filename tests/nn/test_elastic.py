@@ -138,6 +138,22 @@ def test_last_follows_what_is_live():
         aw.last([])
 
 
+def test_bounds_of_what_follows_depth():
+    active = Active()
+    leaves = [
+        Leaf(active, f"d.{i}/w", Choice(values), "") for i, values in enumerate([[8, 64], [4]])
+    ]
+    last = aw.last([2, *leaves])
+    double = 2 * aw.last([1, last])
+    assert narrowest(double) <= 4
+    assert widest(double) == 128
+    for live, expected in (({}, 4), ({"d.0/w": 64}, 128), ({"d.0/w": 64, "d.1/w": 4}, 8)):
+        active.switch(live)
+        assert now(double) == expected
+    active.switch(None)
+    assert (last // last, last % last, last - last) == (1, 0, 0)
+
+
 @given(st.floats(1, 4000), st.sampled_from([1, 2, 4, 8, 16]))
 def test_divisible(x, by):
     found = aw.divisible(x, by)
