@@ -338,6 +338,8 @@ class _Frame:
 
 def _ticks(low: float, high: float, n: int, whole: bool) -> tuple[float, ...]:
     rough = (high - low) / max(n, 1)
+    if rough < 1e-300:  # nothing between numbers as close as these
+        return (low, high)
     power = 10.0 ** math.floor(math.log10(rough))
     step = next(f * power for f in (1, 2, 2.5, 5, 10) if f * power >= rough * 0.999)
     if whole:
@@ -351,7 +353,7 @@ def _log_ticks(a: float, b: float, n: int) -> tuple[float, ...]:
     for factors in ((1,), (1, 3), (1, 2, 5), (1, 2, 3, 5, 7), tuple(range(1, 10))):
         exponents = range(math.floor(a), math.ceil(b) + 1)
         ticks = [f * 10.0**e for e in exponents for f in factors]
-        inside = [t for t in ticks if a <= math.log10(t) <= b]
+        inside = [t for t in ticks if t > 0 and a <= math.log10(t) <= b]
         if len(inside) >= min(4, n):
             return tuple(inside)
     return _ticks(10**a, 10**b, n, False)
