@@ -7,7 +7,7 @@ import time
 from collections.abc import Callable
 from concurrent.futures import Executor as FuturesExecutor
 from concurrent.futures import wait
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
 from functools import partial
@@ -45,7 +45,15 @@ from archwright.search.record import (
 from archwright.search.worker import Job, warm_up
 from archwright.space import Architecture, Space
 from archwright.strategies import RandomSearch, Strategy, name_of
-from archwright.trials import Baseline, History, Limit, Objective, Proposal, Result
+from archwright.trials import (
+    Baseline,
+    History,
+    Limit,
+    Objective,
+    Proposal,
+    Result,
+    Trial,
+)
 from archwright.trials.result import nothing_found
 
 
@@ -109,16 +117,15 @@ class Run:
             )
         self.n_workers = workers
 
-    def _executor(self) -> Executor:
+    def _executor(self, job: Job | None) -> Executor:
         """Where evaluations run; worker processes begin to import at once."""
         if self.given is not None:
             return self.given
         if not self.n_workers:
             return InProcess()
         n_threads = max(1, n_usable_cores() // self.n_workers)
-        workers = Processes(
-            self.n_workers, n_threads=n_threads, prepare=warm_up if self.trains else None
-        )
+        prepare = warm_up if job is None else job.load
+        workers = Processes(self.n_workers, n_threads=n_threads, prepare=prepare)
         self._starting = workers.start()
         return workers
 
@@ -142,44 +149,59 @@ class Run:
         history = History(self.space, self.objective, finished)
         if previous is not None and previous["finished"] and not self._wants_more(history):
             return self._loaded(previous, history)
+        with ExitStack() as stack:
+            return self._run(call, previous, ledger, finished, running, stack)
+
+    def _run(
+        self,
+        call: dict[str, Any],
+        previous: dict[str, Any] | None,
+        ledger: Ledger,
+        finished: list[Trial],
+        running: list[Trial],
+        stack: ExitStack,
+    ) -> Result:
         self._tell("plan", message="reading the space and timing the default network")
         device = self._device()
-        before = max((t.finished for t in finished), default=0.0)
-        if before:
-            self.began -= before
-        executor = self._executor()
+        self.began -= max((t.finished for t in finished), default=0.0)
+        # A training job waits for the plan, which may change the evaluator.
+        job = None if self.trains else self._job(stack)
+        executor = self._executor(job)
+        if self.given is None:
+            stack.callback(executor.close)
         plan = self._plan(device, previous)
         if plan.n_rows is not None and plan.n_rows != self.evaluator.n_rows:
             self.evaluator = self.evaluator.with_rows(plan.n_rows)
         if plan.max_flops is not None and all(x.metric != "flops" for x in self.objective.limits):
             limits = (*self.objective.limits, Limit("flops", high=plan.max_flops))
             self.objective = Objective(self.objective.goals, limits)
-            history = History(self.space, self.objective, finished)
+        history = History(self.space, self.objective, finished)
         self.info = self._facts(plan, device)
         result = Result(history, info=self.info, folder=self.folder)
         result.task = getattr(self.evaluator, "task", None)
         self._keep_call(call)
         self._write(result, finished=False)
         clock = Clock(before=time.monotonic() - self.began)
-        job: Job | None = None
-        try:
-            if self.n_workers:
-                job = Job(self.space, self.evaluator)
-            why = self._search(history, ledger, plan, clock, executor, job, device, running, result)
-            self.info["stopped"] = why
-            self.info["search_seconds"] = clock.now()
-            self._write(result, finished=False)
-            if history.best is None:
-                self._write_all(result)
-                raise nothing_found(history)
-            if why != "interrupted" and self.trains and self.final is not False:
-                self._finish(result, plan, device, job)
-            return self._close(result)
-        finally:
-            if self.given is None:
-                executor.close()
-            if job is not None:
-                job.close()
+        job = job or self._job(stack)
+        why = self._search(history, ledger, plan, clock, executor, job, device, running, result)
+        self.info["stopped"] = why
+        self.info["search_seconds"] = clock.now()
+        self._write(result, finished=False)
+        if history.best is None:
+            self._write_all(result)
+            raise nothing_found(history)
+        if why != "interrupted" and self.trains and self.final is not False:
+            executor.close()
+            self._finish(result, plan, device, job)
+        return self._close(result)
+
+    def _job(self, stack: ExitStack) -> Job | None:
+        """What worker processes are sent, until the stack is closed."""
+        if not self.n_workers:
+            return None
+        job = Job(self.space, self.evaluator)
+        stack.callback(job.close)
+        return job
 
     def _search(
         self,
@@ -190,7 +212,7 @@ class Run:
         executor: Executor,
         job: Job | None,
         device: str,
-        running: list[Any],
+        running: list[Trial],
         result: Result,
     ) -> str:
         first = [Proposal(self.space.default, origin="default")] if self.trains else []
