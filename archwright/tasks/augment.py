@@ -8,6 +8,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Any
 
+import numpy as np
 import torch
 import torch.nn.functional as F
 from torch import Tensor
@@ -160,9 +161,96 @@ class Augmentation:
 def default_augmentation(
     x: Tensor, y: Any, *, images: Images, kind: str
 ) -> tuple[Augmentation, tuple[str, ...]]:
-    """What suits training images."""
+    """The augmentation that suits training images, and remarks.
+
+    Shifts of about a fourteenth of the side (one pixel for 8 x 8 digits, two for 28 x 28), slight
+    turns and changes of size, and mirroring only where `mirrors_help` finds that mirrored images
+    are as good as others.
+
+    Args:
+        x: raw training images, `n x channels x height x width`.
+        y: their coded targets.
+        images: their preparation.
+        kind: of the task.
+    """
     side = min(images.height, images.width)
-    return Augmentation(shift=max(1, side // 10), mean=images.mean, std=images.std), ()
+    flip = mirrors_help(x, y, images=images, kind=kind)
+    augment = Augmentation(
+        shift=max(1, round(side / 14)),
+        rotate=8.0,
+        scale=0.1,
+        flip=flip,
+        fill=background(x),
+        mean=images.mean,
+        std=images.std,
+    )
+    pixels = "pixel" if augment.shift == 1 else "pixels"
+    return augment, (
+        f"training images are shifted by up to {augment.shift} {pixels}, turned by up to "
+        f"{augment.rotate:g} degrees, resized by up to {augment.scale:.0%}"
+        f"{' and mirrored' if flip else ', but not mirrored: their classes would not survive it'}; "
+        "augment= for another choice",
+    )
+
+
+def background(x: Tensor) -> tuple[float, ...]:
+    """What surrounds the images, in each channel and the raw unit.
+
+    The median of their borders where half of these pixels are close to it (drawings, scans,
+    products), else the mean of all pixels (photographs).
+
+    >>> background(torch.zeros(5, 1, 8, 8, dtype=torch.uint8))
+    (0.0,)
+    """
+    sample = x[:: max(1, len(x) // 1000)].float()
+    border = torch.cat(
+        [sample[:, :, 0], sample[:, :, -1], sample[:, :, :, 0], sample[:, :, :, -1]], dim=2
+    )
+    border = border.transpose(0, 1).flatten(1)  # channels x border pixels
+    median = border.median(1).values
+    spread = (sample.amax() - sample.amin()).clamp_min(1e-12)
+    near = ((border - median[:, None]).abs() <= 0.02 * spread).float().mean(1)
+    fill = median if bool((near >= 0.5).all()) else sample.mean((0, 2, 3))
+    return tuple(float(value) for value in fill)
+
+
+def mirrors_help(x: Tensor, y: Any, *, images: Images, kind: str, seed: int = 0) -> bool:
+    """Whether mirrored images (left and right exchanged) still show their class.
+
+    Nearest neighbours among training images say so: held out images must be recognised nearly as
+    well among mirrored images as among the others, in each class. Measured, mirrored against
+    plain: digits 0.33 to 0.99, articles of clothing (Fashion-MNIST) 0.59 to 0.76, photographs
+    (CIFAR-10) 0.25 to 0.24.
+
+    With few images (under 300) it is taken to be so for colour images of 32 pixels and more. For
+    regression it is not.
+    """
+    if kind == "regression":
+        return False
+    if len(x) < 300 or kind == "multilabel":
+        return images.channels >= 3 and min(images.height, images.width) >= 32
+    rows = torch.from_numpy(np.random.default_rng(seed).permutation(len(x))[:2000])
+    pictures = x[rows].float()
+    if max(images.height, images.width) > 14:
+        pictures = F.adaptive_avg_pool2d(pictures, (14, 14))
+    scale = torch.tensor(images.std).reshape(1, -1, 1, 1)
+    pictures = pictures / scale
+    labels = torch.as_tensor(y)[rows]
+    half = len(rows) // 2
+    pool, asked = pictures[:half], pictures[half:].flatten(1)
+    known, truth = labels[:half], labels[half:]
+    to_plain = torch.cdist(asked, pool.flatten(1)).min(1)
+    to_mirrored = torch.cdist(asked, pool.flip(3).flatten(1)).min(1)
+    plain = (known[to_plain.indices] == truth).float()
+    mirrored = (known[to_mirrored.indices] == truth).float()
+    both = torch.where(to_plain.values <= to_mirrored.values, plain, mirrored)
+    if mirrored.mean() < 0.65 * plain.mean() or both.mean() < plain.mean() - 0.015:
+        return False
+    for label in truth.unique():
+        own = truth == label
+        if own.sum() >= 20 and both[own].mean() < plain[own].mean() - 0.2:
+            return False
+    return True
 
 
 def _rand(*shape: int, generator: torch.Generator | None, device: torch.device) -> Tensor:

@@ -375,6 +375,7 @@ def _is_text(series: pd.Series) -> bool:
         or pd.api.types.is_bool_dtype(series)
         or pd.api.types.is_datetime64_any_dtype(series)
         or pd.api.types.is_timedelta64_dtype(series)
+        or isinstance(series.dtype, pd.PeriodDtype)
     )
 
 
@@ -451,6 +452,8 @@ def _text(value: object) -> str:
 
 def to_dates(series: pd.Series, column: Column) -> pd.Series:
     """A column as dates without time zone; NaT where it cannot be read as one."""
+    if isinstance(series.dtype, pd.PeriodDtype):
+        series = series.dt.to_timestamp()
     if not pd.api.types.is_datetime64_any_dtype(series):
         text = series.astype(object).where(series.notna(), None)
         series = pd.Series(
@@ -481,7 +484,7 @@ def _date_parts(dates: pd.Series, parts: Sequence[str]) -> list[Array]:
     hour = (seconds / 3600) % 24
     turns = {
         "month": (dates.dt.month.to_numpy(np.float64) - 1) / 12,
-        "weekday": dates.dt.dayofweek.to_numpy(np.float64) / 7,
+        "weekday": ((np.floor(seconds / 86400) + 3) % 7) / 7,
         "hour": hour / 24,
     }
     for part in parts:
@@ -734,7 +737,7 @@ def _inspect(series: pd.Series, kind: str | None) -> tuple[Column | None, str, s
     if kind is not None:
         return _as_asked(series, name, kind)
     if isinstance(series.dtype, pd.PeriodDtype):
-        return _date(series.dt.to_timestamp(), name)
+        return _date(series, name)
     if pd.api.types.is_complex_dtype(series):
         raise DataError(
             f"column {name!r} holds complex numbers: give its real and imaginary parts (or size "
@@ -775,15 +778,13 @@ def _is_counter(known: pd.Series, name: str) -> bool:
 
 
 def _inspect_text(series: pd.Series, known: pd.Series, name: str) -> tuple[Column | None, str, str]:
+    for value in known.iloc[:100]:
+        if isinstance(value, list | dict | tuple | set | np.ndarray):
+            raise DataError(
+                f"column {name!r} holds a {type(value).__name__} ({str(value)[:40]}) in a cell: "
+                "give plain numbers, text, booleans or dates, one a cell"
+            )
     unique = pd.unique(known)
-    odd = next(
-        (v for v in unique[:1000] if isinstance(v, list | dict | tuple | set | np.ndarray)), None
-    )
-    if odd is not None:
-        raise DataError(
-            f"column {name!r} holds a {type(odd).__name__} ({str(odd)[:40]}) in a cell: give plain "
-            "numbers, text, booleans or dates, one a cell"
-        )
     texts = [_text(value) for value in unique]
     real = [text for text in texts if text != MISSING]
     if not real:
@@ -830,7 +831,7 @@ def _readable(value: object) -> float | None:
 
 def _date(series: pd.Series, name: str) -> tuple[Column | None, str, str]:
     dayfirst = False
-    if not pd.api.types.is_datetime64_any_dtype(series):
+    if _is_text(series):
         firsts = [
             re.match(r"\s*(\d{1,2})[-/.]", str(value)) for value in pd.unique(series.dropna())
         ]

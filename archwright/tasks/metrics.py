@@ -100,7 +100,7 @@ def exact_match(scores: Array, targets: Array) -> float:
 
 def log_loss(scores: Array, targets: Array) -> float:
     """Mean negative log-likelihood of the true class (or of each label), in nats."""
-    tiny = 1e-15
+    tiny = float(np.finfo(np.float64).eps)
     if targets.ndim == 2:
         p = np.clip(scores, tiny, 1 - tiny)
         return float(-(targets * np.log(p) + (1 - targets) * np.log1p(-p)).mean())
