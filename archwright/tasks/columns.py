@@ -192,7 +192,7 @@ class Columns:
             dtype.kind in "iuf" for dtype in frame.dtypes if hasattr(dtype, "kind")
         ):
             table = frame[plain].to_numpy(dtype=np.float64, na_value=np.nan)
-            _check_finite(table, plain)
+            _check_finite(table, plain, frame.index)
             return table, texts
         for column in self.columns:
             series = frame[column.name]
@@ -202,7 +202,7 @@ class Columns:
                 numbers += _date_parts(to_dates(series, column), column.parts)
             else:
                 values = to_numbers(series)
-                _check_finite(values[:, None], [column.name])
+                _check_finite(values[:, None], [column.name], frame.index)
                 numbers.append(values)
         table = np.stack(numbers, 1) if numbers else np.empty((len(frame), 0))
         return table, texts
@@ -359,13 +359,14 @@ def _listed(names: Sequence[object], most: int = 8) -> str:
     return shown + (f", ... ({len(names)} in all)" if len(names) > most else "")
 
 
-def _check_finite(table: Array, names: Sequence[str]) -> None:
+def _check_finite(table: Array, names: Sequence[str], index: pd.Index) -> None:
     bad = np.isinf(table)
     if bad.any():
         row, k = (int(value) for value in np.argwhere(bad)[0])
         raise DataError(
-            f"numbers must be finite: column {names[k]!r} holds {table[row, k]} in row {row} "
-            f"({int(bad.sum())} infinite values in all). Correct it, or leave it empty (missing)"
+            f"numbers must be finite: column {names[k]!r} holds {table[row, k]} in row "
+            f"{index[row]} ({int(bad.sum())} infinite values in all). Correct it, or leave "
+            "it empty (missing)"
         )
 
 
@@ -425,7 +426,7 @@ def to_numbers(series: pd.Series) -> Array:
         try:
             values[k] = parse_number(value)
         except (TypeError, ValueError):
-            row = int(np.flatnonzero(codes == k)[0])
+            row = series.index[int(np.flatnonzero(codes == k)[0])]  # as in the whole table
             raise DataError(
                 f"column {series.name!r} holds numbers, but row {row} holds {value!r} (rows count "
                 "from 0). Correct it, leave it empty (missing), or take the column as categories "

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import zipfile
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -137,14 +138,14 @@ def _are_paths(source: Any) -> bool:
 
 def _numpy_file(path: Path) -> Array:
     try:
-        loaded = np.load(path, allow_pickle=False)
-        if isinstance(loaded, np.ndarray):
-            return loaded
-        with loaded:
+        with path.open("rb") as file:
+            loaded = np.load(file, allow_pickle=False)
+            if isinstance(loaded, np.ndarray):
+                return loaded
             names = {name.casefold(): name for name in loaded.files}
             for wanted in ("x", "x_test", "images", "data", "inputs", "features"):
                 if wanted in names:
                     return np.asarray(loaded[names[wanted]])
-    except (ValueError, OSError, EOFError) as error:
+    except (ValueError, OSError, EOFError, zipfile.BadZipFile) as error:
         raise DataError(f"{str(path)!r} cannot be read as a NumPy file ({error})") from None
     raise DataError(f"{path.name} must hold an array named x; it holds {', '.join(names)}")

@@ -152,7 +152,7 @@ def _pair(what: str, x: Any, y: Any) -> Part:
     if not hasattr(x, "iloc"):
         x = as_array(x)
         if x.ndim == 0:
-            raise DataError(f"{what} must be an array with rows; got {x.item()!r}")
+            raise DataError(f"{what} must be an array of rows x features; got {x.item()!r}")
         if x.ndim == 1:
             raise DataError(
                 f"inputs must have at least two axes, rows x features; {what} has shape {x.shape}. "
@@ -362,7 +362,7 @@ def _items(dataset: Any, what: str) -> tuple[Array, Array]:
             f"{' and '.join(str(one) for one in sorted(shapes)[:2])}: resize or pad them"
         )
     if not inputs:
-        raise DataError(f"{what} has no items")
+        raise DataError(f"{what} has no items: pairs (input, target) are expected")
     return np.stack(inputs), np.stack(targets)
 
 
@@ -461,7 +461,9 @@ def _from_frames(
         fit=_TableFit(
             columns,
             header=header,
-            target_position=names.index(wanted[0]) if len(wanted) == 1 else None,
+            target_position=names.index(wanted[0])
+            if header is False and len(wanted) == 1
+            else None,
         ),
         take=lambda table, rows: table.iloc[rows],
         names=wanted,
@@ -549,7 +551,7 @@ def from_npz(path: str | Path, **options: Any) -> Task:
 
     path = existing(path, "file")
     try:
-        with np.load(path, allow_pickle=False) as archive:
+        with path.open("rb") as file, np.load(file, allow_pickle=False) as archive:
             arrays = {key.casefold(): archive[key] for key in archive.files}
     except ValueError as error:
         if "allow_pickle" in str(error):

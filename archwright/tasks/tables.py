@@ -298,13 +298,13 @@ def has_header(lines: Sequence[Sequence[str]]) -> bool:
     numbers = [cell for cell in first if _is_number(cell) or cell in ("?", "NA")]
     if numbers:
         return _is_count(numbers) and not _is_count([c for c in rest[0] if _is_number(c)])
-    named = [cell for cell in first if cell]
-    if len(set(named)) < len(named):
-        return False
     for k in range(len(first)):
         column = [line[k].strip() for line in rest if k < len(line) and line[k].strip()]
         if column and sum(_is_number(cell) for cell in column) > 0.5 * len(column):
             return True
+    named = [cell for cell in first if cell]
+    if len(set(named)) < len(named):
+        return False
     again = sum(
         any(k < len(line) and line[k].strip() == first[k] for line in rest)
         for k in range(len(first))
