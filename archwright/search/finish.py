@@ -21,10 +21,7 @@ N_TRIES = 3
 
 def winners(history: History, *, front: bool) -> list[Trial]:
     """The trials to train anew, in the order in which to try them."""
-    if front:
-        return history.front
-    order = sorted(range(len(history.complete)), key=lambda i: (-history.scores[i], i))
-    return [history.complete[i] for i in order]
+    return history.front if front else history.ranking
 
 
 def train_finals(

@@ -153,3 +153,11 @@ def test_result_without_a_network_says_how_to_get_one(tmp_path):
     result = Result(History(SPACE, Objective.of(maximize="a")))
     with pytest.raises(InputError, match="candidate.save"):
         result.export(tmp_path / "x")
+
+
+def test_equals_are_told_apart_by_loss():
+    history = History(SPACE, Objective.of(maximize="accuracy"))
+    for number, (accuracy, loss) in enumerate([(0.9, 0.5), (1.0, 0.4), (1.0, 0.2), (1.0, 0.2)]):
+        history.add(Trial(number, _arch(16), metrics={"accuracy": accuracy, "loss": loss}))
+    assert history.best.number == 2
+    assert [t.number for t in history.ranking] == [2, 3, 1, 0]
