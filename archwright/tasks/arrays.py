@@ -53,6 +53,10 @@ class Arrays:
         mean, std = np.array(self.mean).reshape(tail), np.array(self.std).reshape(tail)
         return ((array - mean) / std).astype(np.float32)
 
+    def summary(self) -> dict[str, Any]:
+        """What a report says of the arrays, as plain JSON values."""
+        return {"shape": list(self.shape), "tokens": self.tokens}
+
     def to_dict(self) -> dict[str, Any]:
         """Plain JSON values."""
         return {

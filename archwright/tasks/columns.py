@@ -40,6 +40,9 @@ _THOUSANDS = re.compile(r"^-?\d{1,3}(,\d{3})+(\.\d+)?$")
 MOST_CATEGORIES = 50
 """Categories of a column beyond this many share the bucket of rare ones."""
 
+MOST_CATEGORY_FEATURES = 1000
+"""Features of all categorical columns together; with many columns each has fewer categories."""
+
 MOST_PIECES = 512
 """Piecewise linear features in all."""
 
@@ -248,6 +251,16 @@ class Columns:
                 f"trained on: {_listed(absent)}{hint}. Its columns: {_listed(names)}"
             )
         return frame.iloc[:, places].set_axis(wanted, axis=1)
+
+    def summary(self) -> dict[str, Any]:
+        """What a report says of the columns, as plain JSON values."""
+        kinds = [column.kind for column in self.columns]
+        return {
+            "n_columns": len(self.all_names),
+            "n_features": len(self.feature_names),
+            "kinds": {kind: kinds.count(kind) for kind in COLUMN_KINDS if kind in kinds},
+            "dropped": dict(self.dropped),
+        }
 
     def to_dict(self) -> dict[str, Any]:
         """Plain JSON values."""
@@ -635,7 +648,7 @@ def _fit_transformer(numbers: Array, texts: Sequence[Array]) -> ColumnTransforme
         encoder = OneHotEncoder(
             handle_unknown="infrequent_if_exist",
             min_frequency=max(2, min(10, n // 200)),
-            max_categories=MOST_CATEGORIES,
+            max_categories=min(MOST_CATEGORIES, max(8, MOST_CATEGORY_FEATURES // len(texts))),
             sparse_output=False,
         )
         parts.append(("categories", encoder, list(range(n_numbers, n_numbers + len(texts)))))
@@ -724,6 +737,29 @@ def _constants(start: Columns, transformer: ColumnTransformer) -> Columns:
         scale=tuple(scale.tolist()),
         pieces=tuple(pieces),
     )
+
+
+def telling_columns(frame: pd.DataFrame, codes: Array) -> list[str]:
+    """Columns of few values, each of which alone tells the class of every row.
+
+    Args:
+        frame: input columns.
+        codes: class of each row, `n`.
+
+    >>> telling_columns(pd.DataFrame({"a": ["x", "y"] * 30, "b": [1, 2, 3] * 20}), [0, 1] * 30)
+    ['a']
+    """
+    classes = np.asarray(codes)
+    n_classes = len(np.unique(classes))
+    found = []
+    for name in frame.columns:
+        values, unique = pd.factorize(frame[name], use_na_sentinel=False)
+        # Many values tell classes by chance: each must have rows enough to be believed.
+        if n_classes <= len(unique) <= len(frame) / 20:
+            pairs = len(np.unique(values.astype(np.int64) * n_classes + classes))
+            if pairs == len(unique):
+                found.append(str(name))
+    return found
 
 
 def _inspect(series: pd.Series, kind: str | None) -> tuple[Column | None, str, str]:

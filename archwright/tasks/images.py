@@ -135,6 +135,10 @@ class Images:
             )
         return eight_bit.astype(np.float32) * np.float32(self.white / 255.0)
 
+    def summary(self) -> dict[str, Any]:
+        """What a report says of the images, as plain JSON values."""
+        return {"channels": self.channels, "height": self.height, "width": self.width}
+
     def to_dict(self) -> dict[str, Any]:
         """Plain JSON values."""
         return {

@@ -269,7 +269,7 @@ class _TableFit:
         self.target_position = target_position
 
     def __call__(self, train: Any, targets: Array, kind: str) -> Prepared:
-        from archwright.tasks.columns import fit_columns
+        from archwright.tasks.columns import fit_columns, telling_columns
 
         fitted = fit_columns(
             train,
@@ -278,7 +278,16 @@ class _TableFit:
             target_position=self.target_position,
         )
         made = fitted.columns
-        return Prepared(made, lambda raw: torch.from_numpy(made.apply(raw)), fitted.notes)
+        notes = list(fitted.notes)
+        if kind == "classification":
+            used = [column.name for column in made.columns]
+            named = train.set_axis([str(one) for one in train.columns], axis=1)
+            for name in telling_columns(named[used], targets):
+                notes.append(
+                    f"column {name!r} alone tells the class of every training row: where it is not "
+                    f"known beforehand, leave it out with columns={{{name!r}: 'drop'}}"
+                )
+        return Prepared(made, lambda raw: torch.from_numpy(made.apply(raw)), tuple(notes))
 
 
 def _fit_images(train: Array, targets: Array, kind: str, *, depth: float = 257.0) -> Prepared:

@@ -247,6 +247,7 @@ class Task:
             "classes": None if self.classes is None else list(self.classes),
             "metric": self.metric.name,
             "loss": self.loss_name,
+            "inputs": self.preprocessing.inputs.summary(),
             "augment": None if self.augment is None else self.augment.to_dict(),
             "fingerprint": self.fingerprint,
             "notes": list(self.notes),

@@ -144,6 +144,20 @@ def test_frames_with_several_targets():
     assert (task.kind, task.classes) == ("classification", ("u", "v"))
 
 
+def test_a_column_that_tells_the_class_is_noted():
+    table = frame(200, code=np.array([7, 8, 9])[np.arange(200) % 3])
+    notes = Task.from_frame(table, "kind").notes
+    assert sum("column 'code' alone tells the class" in note for note in notes) == 1
+    assert not any("alone tells" in note for note in Task.from_frame(frame(200), "kind").notes)
+
+
+def test_tables_of_categories_only():
+    table = frame(colour=["r", "g"] * 30)[["colour", "kind"]]
+    task = Task.from_frame(table, "kind")
+    assert task.input_shape == (2,)
+    assert task.summary()["inputs"]["kinds"] == {"categorical": 1}
+
+
 def test_frames_with_given_parts():
     task = Task.from_frame(frame(), "kind", validation=frame(9), test=frame(12))
     assert [len(task.split(name)) for name in ("train", "validation", "test")] == [60, 9, 12]
