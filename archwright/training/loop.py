@@ -14,6 +14,7 @@ import torch
 from torch import Tensor, nn
 
 from archwright import errors
+from archwright.nn import seeded
 from archwright.training.averaging import WeightAverage
 from archwright.training.distillation import distillation_loss
 from archwright.training.inference import check_outputs, evaluating, inference_batch, score
@@ -22,7 +23,7 @@ from archwright.training.mixing import cutmix, mixup
 from archwright.training.optimizers import build_optimizer
 from archwright.training.pace import Guard, Pace, mean_without_outliers
 from archwright.training.recipe import Recipe
-from archwright.training.runtime import is_out_of_memory, resolve_device, seeded, threads
+from archwright.training.runtime import is_out_of_memory, resolve_device, threads
 from archwright.training.schedules import schedule
 
 if TYPE_CHECKING:
@@ -148,7 +149,7 @@ def fit(
     with threads(n_threads):
         while True:
             try:
-                with seeded(seed, where):
+                with seeded(seed):
                     run = _Run(
                         model, task, recipe, where, data, rows_at_once, seed, teacher, started
                     )
@@ -221,6 +222,7 @@ class _Run:
             if alpha and (mixer is mixup or self.x.ndim == 4)
         ]
         self.label_smoothing = recipe.label_smoothing or 0.0
+        self.plain = False
 
     def train(
         self,
@@ -254,7 +256,9 @@ class _Run:
             losses = torch.zeros(self.steps_per_epoch, device=self.device)
             order = torch.randperm(len(self.x), generator=self.shuffling)
             for rows in order.to(self.x.device).tensor_split(self.steps_per_epoch):
-                lr = peak * lr_at(pace.progress(step + 0.5), recipe.warmup)
+                progress = pace.progress(step + 0.5)
+                lr = peak * lr_at(progress, recipe.warmup)
+                self.plain = progress >= recipe.augment_until
                 losses[step - first] = self._step(rows, lr)
                 step += 1
                 if guard is not None and guard.due(perf_counter()):
@@ -359,10 +363,10 @@ class _Run:
         (loss if self.scaler is None else self.scaler.scale(loss)).backward()
 
     def _loss(self, rows: Tensor) -> Tensor:
-        x = self._prepared(self.x.index_select(0, rows), augment=True)
+        x = self._prepared(self.x.index_select(0, rows), augment=not self.plain)
         y = self.y.index_select(0, rows).to(self.device)
         share = 1.0
-        if self.mixers:
+        if self.mixers and not self.plain:
             which = 0
             if len(self.mixers) > 1:
                 which = int(torch.randint(2, (), generator=self.drawing))
@@ -419,7 +423,7 @@ class _Run:
         allowance = deadline - begun
         times: list[float] = []
         validation_seconds = 0.0
-        with seeded(self.seed, self.device):
+        with seeded(self.seed):
             self._reset(n_steps)
             self.model.train()
             order = torch.randperm(len(self.x), generator=self.shuffling).to(self.x.device)

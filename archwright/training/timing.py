@@ -49,7 +49,11 @@ def row_seconds(
     )
     assert recipe.batch_size is not None
     n = min(recipe.batch_size, len(task.train))
-    few = replace(task, train=task.train.take(torch.arange(n)), validation=task.validation.take(torch.arange(2)))
+    few = replace(
+        task,
+        train=task.train.take(torch.arange(n)),
+        validation=task.validation.take(torch.arange(2)),
+    )
     once = recipe.replace(epochs=1, batch_size=n, patience=None)
     options: dict[str, Any] = {"device": device, "n_threads": n_threads}
     fit(model, few, once, **options)
