@@ -17,7 +17,11 @@ def spaces() -> None:
     """
     from archwright.zoo import SPACES
 
-    _print([(name, first_line(entry), cited(name)) for name, entry in sorted(SPACES.items())])
+    rows = []
+    for name, entry in sorted(SPACES.items()):
+        kinds = ", ".join(entry.modalities)
+        rows.append((name, f"{first_line(entry)} (data: {kinds})", cited(name)))
+    _print(rows)
 
 
 @guarded

@@ -18,6 +18,9 @@ from archwright.trials import Baseline, Final, Goal, Result, Trial
 _DRAWN = ("random", "start")
 """Origins of trials that were drawn at random ("start": where a local search begins)."""
 
+DEFAULT = "default network"
+"""Name of the baseline that is the space's default architecture."""
+
 _STRATEGIES = {
     "evolution": "regularized evolution",
     "grid": "grid search",
@@ -235,9 +238,7 @@ def verdict(result: Result) -> Verdict:
     final = result.finals[0] if result.finals else None
     pairs, where, found = _comparable(result, final, goal)
     if not pairs or found is None:
-        return Verdict(
-            "unknown", "No baseline was judged, so nothing says whether the search was worth it."
-        )
+        return Verdict("unknown", "No baseline but the space's default network was judged.")
     rival, rival_value = (max if goal.maximize else min)(pairs, key=lambda pair: pair[1])
     gain = (found - rival_value) * (1 if goal.maximize else -1)
     mine, theirs = amount(goal.metric, found), amount(goal.metric, rival_value)
@@ -271,8 +272,8 @@ def baselines(result: Result) -> list[Baseline]:
     """The baselines, the space's default network among them where a trial evaluated it."""
     listed = list(result.baselines)
     trial = default_trial(result)
-    if trial is not None and not any("default" in b.name for b in listed):
-        listed.append(Baseline("default network", dict(trial.metrics), None, trial.seconds))
+    if trial is not None and all(b.name != DEFAULT for b in listed):
+        listed.append(Baseline(DEFAULT, dict(trial.metrics), None, trial.seconds))
     return listed
 
 
@@ -315,7 +316,7 @@ def _comparable(
 ) -> tuple[list[tuple[Baseline, float]], str, float | None]:
     """The baselines with a value on the same data, which data that is, and the network's value."""
     metric = goal.metric
-    rivals = baselines(result)
+    rivals = [b for b in result.baselines if b.name != DEFAULT]
     if final is not None and final.test and metric in final.test:
         tested = [(b, float(b.test[metric])) for b in rivals if b.test and metric in b.test]
         if tested:
@@ -335,7 +336,12 @@ def random_verdict(result: Result) -> str | None:
     mine = None if found is None else value(found, goal.metric)
     if line is None or mine is None:
         return None
-    if not line.measured and line.n_drawn >= 0.9 * len(result.history.complete):
+    if not line.measured and found is not None and found.origin in _DRAWN:
+        return (
+            f"The found network is itself one of the {line.n_drawn} trials that were drawn at "
+            "random: what the strategy proposed after them gained nothing."
+        )
+    if not line.measured and line.n_drawn >= 0.8 * len(result.history.complete):
         return (
             f"{line.n_drawn} of {len(result.history.complete)} complete trials were drawn at "
             "random: the search was too short for its strategy to make a difference."
@@ -634,7 +640,7 @@ def summary(result: Result) -> list[tuple[str, str]]:
         ]
         if shown:
             rows.append(("Cost of use", ", ".join(shown)))
-        if baselines(result):
+        if result.baselines:
             rows.append(("Baselines", verdict(result).text))
         against_default = default_verdict(result)
         if against_default:

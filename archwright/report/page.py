@@ -196,7 +196,7 @@ def _summary(result: Result) -> str:
         f'<div class="tile"><b>{escape(a)}</b><span>{escape(b)}</span></div>' for a, b in tiles
     )
     verdict = facts.verdict(result)
-    lines = [_say(verdict.text, verdict.kind)]
+    lines = [_say(verdict.text, verdict.kind)] if facts.baselines(result) else []
     against_default = facts.default_verdict(result)
     if against_default:
         kind = "ahead" if " is better than " in against_default else "behind"
@@ -204,7 +204,7 @@ def _summary(result: Result) -> str:
     against_random = facts.random_verdict(result)
     if against_random:
         kind = "behind" if against_random.endswith("than random search.") else ""
-        kind = "even" if against_random.endswith("make a difference.") else kind
+        kind = "even" if against_random.endswith(("make a difference.", "nothing.")) else kind
         lines.append(_say(against_random, kind))
     for note in (*_sentences(result.info.get("notes")), *(final.notes if final else ())):
         lines.append(_say(note))
@@ -348,7 +348,8 @@ def _baselines(result: Result) -> str:
         "figure does not. Baselines get the same data; the default network had the short training "
         "of a trial, and no test."
     )
-    return _say(verdict.text, verdict.kind) + drawn + _table(head, lines) + _note(note)
+    said = _say(verdict.text, verdict.kind) if result.baselines else ""
+    return said + drawn + _table(head, lines) + _note(note)
 
 
 def _rank(row: Mapping[str, Any], sign: int) -> float:

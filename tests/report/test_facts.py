@@ -61,7 +61,12 @@ def test_no_better_than_random_search_is_said():
 
 
 def test_an_estimate_from_the_search_itself_compares_nothing():
-    assert "too short" in facts.random_verdict(simple([0.5, 0.4, 0.3, 0.2]))
+    assert "drawn at random" in facts.random_verdict(simple([0.5, 0.4, 0.3, 0.2]))
+    result = simple([0.5, 0.4, 0.3, 0.2, 0.1])
+    first = result.space.check({"width": 0})
+    better = Trial(5, first, metrics={"accuracy": 0.9}, origin="mutation")
+    history = History(result.space, result.objective, [*result.trials, better])
+    assert "too short" in facts.random_verdict(Result(history, result.info))
 
 
 def judged(test, interval, rival, *, maximize=True):
@@ -107,6 +112,7 @@ def test_without_a_test_the_validation_figures_are_compared():
 
 def test_no_baseline_no_verdict():
     assert facts.verdict(simple([0.9])).kind == "unknown"
+    assert facts.verdict(simple([0.9], origin="default")).kind == "unknown"
 
 
 def test_the_default_network_is_a_baseline():
