@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import warnings
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
@@ -123,7 +124,7 @@ def _scores(
         if allowance <= 0:
             return
         if test is not None:
-            allowance /= 2
+            allowance /= 2.3
         try:
             fitted, n_rows = _fit(model, *parts["train"], allowance, seed)
             judged = _outputs(fitted, parts["validation"][0], task)
@@ -131,7 +132,8 @@ def _scores(
             tested = None
             if test is not None:
                 both = [np.concatenate(pair) for pair in zip(*parts.values(), strict=True)]
-                fitted, _ = _fit(model, both[0], both[1], allowance, seed)
+                share = n_rows / len(parts["train"][1])
+                fitted = _refit(model, both[0], both[1], share, seed)
                 judged = _outputs(fitted, scale(_table(test)[0]), task)
                 tested = task.metrics(judged, test.y)
         except (ValueError, MemoryError):
@@ -151,10 +153,15 @@ def _models(task: Task, seed: int, n_threads: int) -> Iterator[_Model]:
         one = linear_model.LogisticRegression(max_iter=200)
         yield _Model("logistic regression", lambda: multiclass.OneVsRestClassifier(one))
     trees = ensemble.ExtraTreesClassifier if classes else ensemble.ExtraTreesRegressor
+    features: Any = "sqrt" if classes else 1 / 3
     leaf = 1 if task.modality == "image" else 2
     yield _Model(
         "extra trees",
-        partial(trees, min_samples_leaf=leaf, n_jobs=n_threads, random_state=seed),
+        # By default a forest for regression looks at all columns in each node, which is slow where
+        # there are hundreds, and no better.
+        partial(
+            trees, min_samples_leaf=leaf, max_features=features, n_jobs=n_threads, random_state=seed
+        ),
     )
     if task.modality == "image":
         if task.kind == "classification":
@@ -178,17 +185,38 @@ def _models(task: Task, seed: int, n_threads: int) -> Iterator[_Model]:
 
 
 def _fit(model: _Model, x: Array, y: Array, allowance: float, seed: int) -> tuple[Any, int]:
-    """The model fitted on as many rows as the allowance is for, and how many these were."""
+    """The model fitted on as many rows as the allowance is for, and how many these were.
+
+    A few rows first, then, where all are too many by the time these took, a few times more: how
+    time grows with the rows shows only then (boosting has a large share that does not).
+    """
     order = np.random.default_rng(seed).permutation(len(x))
-    few = order[:N_PILOT_ROWS]
-    begun = perf_counter()
-    fitted = model.make().fit(x[few], y[few])
-    took = perf_counter() - begun
-    growth = max((allowance - took) / max(took, 1e-9), 0.0) ** (1.0 / model.power)
-    rows = order[: int(len(few) * min(growth, len(x) / len(few)))]
-    if len(rows) <= len(few):
-        return fitted, len(few)
-    return model.make().fit(x[rows], y[rows]), len(rows)
+    deadline = perf_counter() + allowance
+    n_rows, took, power = 0, 0.0, model.power
+    n_next = min(N_PILOT_ROWS, len(x))
+    while True:
+        begun = perf_counter()
+        fitted = model.make().fit(x[order[:n_next]], y[order[:n_next]])
+        before, took = took, max(perf_counter() - begun, 1e-6)
+        if n_rows:
+            grown = math.log(took / before) / math.log(n_next / n_rows)
+            power = min(max(grown, 0.5), 2.5)
+        n_rows = n_next
+        left = 0.9 * (deadline - perf_counter())
+        n_affordable = int(n_rows * max(left / took, 0.0) ** (1.0 / power))
+        if n_affordable >= len(x):
+            n_next = len(x)
+        elif n_affordable >= 9 * n_rows:
+            n_next = 3 * n_rows
+        else:
+            n_next = n_affordable
+        if n_rows == len(x) or n_next < 1.5 * n_rows:
+            return fitted, n_rows
+
+
+def _refit(model: _Model, x: Array, y: Array, share: float, seed: int) -> Any:
+    rows = np.random.default_rng(seed).permutation(len(x))[: max(1, round(share * len(x)))]
+    return model.make().fit(x[rows], y[rows])
 
 
 def _outputs(fitted: Any, x: Array, task: Task) -> Tensor:
