@@ -192,7 +192,7 @@ def curves(result: Result, *, n_trials: int = 6) -> list[Chart]:
     goal = result.objective.primary
     ranked = sorted(
         (t for t in result.history.complete if len(t.curve) > 1),
-        key=lambda t: result.objective.score(t.metrics),
+        key=lambda t: (t is facts.winner(result), result.objective.score(t.metrics)),
         reverse=True,
     )[:n_trials]
     finals = [f for f in result.finals if len(f.curve) > 1]

@@ -17,6 +17,8 @@ _NAMES = {
     "micro_f1": "micro F1",
     "roc_auc": "ROC AUC",
     "auc": "AUC",
+    "train_loss": "training loss",
+    "val_loss": "validation loss",
     "mse": "MSE",
     "n_layers": "layers",
 }
