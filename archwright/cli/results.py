@@ -173,9 +173,9 @@ def trials_table(result: Result, n: int) -> Any:
 
     metrics = list(result.objective.metrics)
     metrics += [m for m in ("params", "flops") if m not in metrics and _has(result.trials, m)]
-    table = Table(
-        title=f"The best {min(n, len(result.history.complete))} trials", title_justify="left"
-    )
+    n_shown = min(n, len(result.history.complete))
+    title = "The best trial" if n_shown == 1 else f"The best {n_shown} trials"
+    table = Table(title=title, title_justify="left")
     table.add_column("trial", justify="right")
     for metric in metrics:
         table.add_column(label(metric), justify="right")

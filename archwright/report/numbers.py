@@ -126,7 +126,7 @@ def amount(metric: str, value: float) -> str:
         return f"{value:.3g} {unit}"
     if metric in _COUNTS or metric.startswith("n_"):
         return f"{value:,.0f}" if abs(value) < 1e6 and float(value).is_integer() else short(value)
-    if abs(value) < 1:
+    if abs(value) <= 1:
         return f"{value:.4f}"
     return f"{value:.4g}" if abs(value) < 1e4 else short(value)
 
