@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-import contextlib
 import inspect
 import os
 import random
 import traceback
 from collections.abc import Callable, Iterable, Iterator, Mapping
+from contextlib import AbstractContextManager, nullcontext
 from typing import Any, TypeVar
 
 import torch
@@ -26,6 +26,7 @@ from archwright.nn.elastic import (
 )
 from archwright.nn.reading import Build, Reading, Trace, Widest, current
 from archwright.nn.seeding import seeded
+from archwright.nn.sketch import sketching
 from archwright.nn.supernet import Supernet
 from archwright.nn.twin import Twin
 from archwright.space import Architecture, CellGraph, Decision, EdgeLimit, Space
@@ -119,8 +120,7 @@ class ModelSpace(Space):
             ArchitectureError: `arch` is not in the space.
         """
         checked = self.check(arch)
-        place = contextlib.nullcontext() if device is None else torch.device(device)
-        with seeded(seed), place:
+        with seeded(seed), _on(device):
             return self._construct(Build(checked))
 
     def supernet(self, *, seed: int | None = None) -> Supernet:
@@ -140,7 +140,7 @@ class ModelSpace(Space):
         """Run the constructor without memory where it can be, in a reading that notes it."""
         try:
             reading = make()
-            with torch.device("meta"):
+            with sketching():
                 model = self._construct(reading)
         except SpaceError as error:
             if not isinstance(error.__cause__, Exception):
@@ -419,6 +419,13 @@ class ModelSpace(Space):
 
     def _with_hyper(self, model: Architecture, hyper: Architecture) -> Architecture:
         return model | hyper if self.hyper_paths else model
+
+
+def _on(device: str | torch.device | None) -> AbstractContextManager[Any]:
+    if device is None:
+        return nullcontext()
+    device = torch.device(device)
+    return sketching() if device.type == "meta" else device
 
 
 _WHILE: dict[type[Reading], str] = {

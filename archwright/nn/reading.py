@@ -13,7 +13,6 @@ from dataclasses import dataclass, field, replace
 from enum import Enum
 from typing import Any
 
-import torch
 from torch import nn
 
 from archwright.errors import ArchitectureError, SpaceError
@@ -27,6 +26,7 @@ from archwright.nn.containers import (
 from archwright.nn.elastic import Active, Elastic, Leaf
 from archwright.nn.elastic import describe as describe_elastic
 from archwright.nn.selection import Selection, plain_inputs
+from archwright.nn.sketch import sketching
 from archwright.nn.wiring import (
     MODULE,
     Cell,
@@ -224,7 +224,7 @@ class Ordinary(Plain):
             return super().cell(cell)
         # The defaults of the decisions may break the limit; the space of this cell mends them.
         trace = Trace()
-        with reading_as(trace), torch.device("meta"):
+        with reading_as(trace), sketching():
             trace.cell(cell)
         space = Space(trace.tree(), constraints=trace.constraints)
         build = Build(space.default)
