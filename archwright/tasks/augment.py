@@ -163,9 +163,14 @@ def default_augmentation(
 ) -> tuple[Augmentation, tuple[str, ...]]:
     """The augmentation that suits training images, and remarks.
 
-    Shifts of about a fourteenth of the side (one pixel for 8 x 8 digits, two for 28 x 28), slight
-    turns and changes of size, and mirroring only where `mirrors_help` finds that mirrored images
-    are as good as others.
+    Shifts of about a twentieth of the side (one pixel for 8 x 8 digits and 28 x 28 clothing, two
+    for 32 x 32 photographs), and mirroring only where `mirrors_help` finds that mirrored images
+    are as good as others. Small budgets want no more: of a small convolutional network's test
+    accuracy, digits (30 epochs, 4 seeds) 0.990 without, 0.994 with a shift of 1, 0.996 with slight
+    turns as well, 0.985 mirrored; Fashion-MNIST (6,000 rows, 25 epochs) 0.873 without, 0.900
+    with 1, 0.897 with 2, 0.896 with 1 and mirrors; with turns and 15 epochs 0.872 against 0.882;
+    CIFAR-10 (6,000 rows, 20 epochs) 0.590 without, 0.661 mirrored, 0.679 with 2 as well, 0.661
+    with 4.
 
     Args:
         x: raw training images, `n x channels x height x width`.
@@ -176,20 +181,17 @@ def default_augmentation(
     side = min(images.height, images.width)
     flip = mirrors_help(x, y, images=images, kind=kind)
     augment = Augmentation(
-        shift=max(1, round(side / 14)),
-        rotate=8.0,
-        scale=0.1,
+        shift=max(1, round(side / 20)),
         flip=flip,
         fill=background(x),
         mean=images.mean,
         std=images.std,
     )
     pixels = "pixel" if augment.shift == 1 else "pixels"
+    mirrored = "and mirrored" if flip else "but not mirrored, which does not suit their classes"
     return augment, (
-        f"training images are shifted by up to {augment.shift} {pixels}, turned by up to "
-        f"{augment.rotate:g} degrees, resized by up to {augment.scale:.0%}"
-        f"{' and mirrored' if flip else ', but not mirrored: their classes would not survive it'}; "
-        "augment= for another choice",
+        f"training images are shifted by up to {augment.shift} {pixels}, {mirrored}; augment= for "
+        "another choice",
     )
 
 
@@ -217,18 +219,20 @@ def background(x: Tensor) -> tuple[float, ...]:
 def mirrors_help(x: Tensor, y: Any, *, images: Images, kind: str, seed: int = 0) -> bool:
     """Whether mirrored images (left and right exchanged) still show their class.
 
-    Nearest neighbours among training images say so: held out images must be recognised nearly as
-    well among mirrored images as among the others, in each class. Measured, mirrored against
-    plain: digits 0.33 to 0.99, articles of clothing (Fashion-MNIST) 0.59 to 0.76, photographs
-    (CIFAR-10) 0.25 to 0.24.
+    Nearest neighbours among training images say so: held out images must be recognised as well
+    among mirrored images as among the others, but for chance, and in each class. Measured,
+    mirrored against plain: digits 0.33 to 0.99, articles of clothing (Fashion-MNIST, whose shoes
+    all point left) 0.59 to 0.76, photographs (CIFAR-10) 0.25 to 0.24; only the last gain from
+    mirrors.
 
-    With few images (under 300) it is taken to be so for colour images of 32 pixels and more. For
-    regression it is not.
+    Where neighbours cannot tell (fewer than 300 images, or no better than the largest class) it
+    is taken to be so for colour images of 32 pixels and more. For regression it is not.
     """
     if kind == "regression":
         return False
+    colour = images.channels >= 3 and min(images.height, images.width) >= 32
     if len(x) < 300 or kind == "multilabel":
-        return images.channels >= 3 and min(images.height, images.width) >= 32
+        return colour
     rows = torch.from_numpy(np.random.default_rng(seed).permutation(len(x))[:2000])
     pictures = x[rows].float()
     if max(images.height, images.width) > 14:
@@ -244,13 +248,26 @@ def mirrors_help(x: Tensor, y: Any, *, images: Images, kind: str, seed: int = 0)
     plain = (known[to_plain.indices] == truth).float()
     mirrored = (known[to_mirrored.indices] == truth).float()
     both = torch.where(to_plain.values <= to_mirrored.values, plain, mirrored)
-    if mirrored.mean() < 0.65 * plain.mean() or both.mean() < plain.mean() - 0.015:
+    most = torch.bincount(truth).max() / len(truth)
+    if plain.mean() < most + 3 * _standard_error(plain):
+        return colour  # neighbours know no more than the largest class: they cannot tell
+    if _falls(mirrored - plain) or _falls(both - plain):
         return False
     for label in truth.unique():
         own = truth == label
-        if own.sum() >= 20 and both[own].mean() < plain[own].mean() - 0.2:
+        if own.sum() >= 20 and _falls(both[own] - plain[own], at_least=0.2, errors=3):
             return False
     return True
+
+
+def _standard_error(values: Tensor) -> Tensor:
+    return values.std() / len(values) ** 0.5
+
+
+def _falls(differences: Tensor, *, at_least: float = 0.0, errors: float = 2.0) -> bool:
+    """Whether the mean of differences is below zero by more than chance makes it."""
+    margin = torch.clamp_min(errors * _standard_error(differences), at_least)
+    return bool(differences.mean() < -margin)
 
 
 def _rand(*shape: int, generator: torch.Generator | None, device: torch.device) -> Tensor:

@@ -185,6 +185,6 @@ def test_the_default_is_sized_to_the_images():
     sized, notes = default_augmentation(
         big, np.arange(40) % 2, images=images_of(big), kind="classification"
     )
-    assert sized.shift == 4
+    assert sized.shift == 3
     assert sized.flip
-    assert "shifted by up to 4 pixels" in notes[0]
+    assert "shifted by up to 3 pixels" in notes[0]

@@ -1,10 +1,13 @@
 """Public data sets, where they are at hand (`../shared/data`)."""
 
 import gzip
+import io
+import lzma
 from pathlib import Path
 
 import numpy as np
 import pytest
+from PIL import Image
 
 from archwright.tasks import Task
 from archwright.tasks.columns import fit_columns
@@ -78,6 +81,21 @@ def test_fashion_mnist():
     y = idx(SETS / "fashion_mnist" / "t10k-labels-idx1-ubyte.gz")
     task = Task.from_arrays(x, y)
     assert (task.kind, task.input_shape, task.n_outputs) == ("classification", (1, 28, 28), 10)
+    assert not task.augment.flip
+    assert task.augment.shift == 1
+    assert task.augment.fill == (0.0,)
+
+
+def test_cifar10_is_mirrored():
+    folder = SETS / "cifar10"
+    with np.load(folder / "test_index.npz") as index:
+        offset, label = index["offset"], index["label"]
+    with lzma.open(folder / "test.jpegs.xz") as file:
+        data = file.read()
+    pictures = [
+        Image.open(io.BytesIO(data[offset[k] : offset[k + 1]])).convert("RGB") for k in range(3000)
+    ]
+    task = Task.from_arrays(np.stack([np.asarray(one) for one in pictures]), label[:3000])
+    assert (task.kind, task.input_shape) == ("classification", (3, 32, 32))
     assert task.augment.flip
     assert task.augment.shift == 2
-    assert task.augment.fill == (0.0,)
