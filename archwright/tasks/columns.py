@@ -19,6 +19,7 @@ import numpy.typing as npt
 import pandas as pd
 
 from archwright.errors import DataError, nearest, unknown_name
+from archwright.tasks.targets import LARGEST
 
 if TYPE_CHECKING:
     from sklearn.compose import ColumnTransformer
@@ -373,12 +374,12 @@ def _listed(names: Sequence[object], most: int = 8) -> str:
 
 
 def _check_finite(table: Array, names: Sequence[str], index: pd.Index) -> None:
-    bad = np.isinf(table)
+    bad = np.abs(table) >= LARGEST  # false for NaN, which is a missing value
     if bad.any():
         row, k = (int(value) for value in np.argwhere(bad)[0])
         raise DataError(
-            f"numbers must be finite: column {names[k]!r} holds {table[row, k]} in row "
-            f"{index[row]} ({int(bad.sum())} infinite values in all). Correct it, or leave "
+            f"numbers must be finite and below {LARGEST:g}: column {names[k]!r} holds "
+            f"{table[row, k]} in row {index[row]} ({int(bad.sum())} such values in all). Correct it, or leave "
             "it empty (missing)"
         )
 

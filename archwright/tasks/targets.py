@@ -21,6 +21,9 @@ if TYPE_CHECKING:
 Array = npt.NDArray[Any]
 Label = str | int | float | bool
 
+LARGEST = 1e100
+"""Numbers beyond this overflow when they are squared: they are no measurements."""
+
 MOST_INTEGER_CLASSES = 20
 """Whole numbers with more distinct values are a quantity, unless they count 0, 1, 2, ... evenly."""
 
@@ -200,7 +203,7 @@ def missing_rows(values: Any) -> Array:
 
     table = np.asarray(values, dtype=object)
     table = table.reshape(len(table), -1)
-    missing = np.asarray(pd.isna(table)) | np.equal(table, "")
+    missing = np.equal(np.where(pd.isna(table), "", table), "").astype(bool)
     return np.flatnonzero(missing.any(1))
 
 
@@ -394,11 +397,12 @@ def fit_target(
             "kind='classification', or turn the column into numbers"
         )
     table = values.reshape(len(values), -1).astype(np.float64)
-    if not np.isfinite(table).all():
-        row = int(np.flatnonzero(~np.isfinite(table).all(1))[0])
+    usable = np.abs(table) < LARGEST  # false for NaN too
+    if not usable.all():
+        row = int(np.flatnonzero(~usable.all(1))[0])
         raise DataError(
-            f"targets must be finite: row {row} of {names[0]!r} is {table[row].tolist()}. Remove "
-            "or correct those rows"
+            f"targets must be finite and below {LARGEST:g}: row {row} of {names[0]!r} is "
+            f"{table[row].tolist()}. Correct or remove those rows"
         )
     if kind == "multilabel":
         if not np.isin(table, (0, 1)).all():
