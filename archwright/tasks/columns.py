@@ -379,8 +379,8 @@ def _check_finite(table: Array, names: Sequence[str], index: pd.Index) -> None:
         row, k = (int(value) for value in np.argwhere(bad)[0])
         raise DataError(
             f"numbers must be finite and below {LARGEST:g}: column {names[k]!r} holds "
-            f"{table[row, k]} in row {index[row]} ({int(bad.sum())} such values in all). Correct it, or leave "
-            "it empty (missing)"
+            f"{table[row, k]} in row {index[row]} ({int(bad.sum())} such values in all). "
+            "Correct it, or leave it empty (missing)"
         )
 
 
