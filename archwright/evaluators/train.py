@@ -93,12 +93,18 @@ class Train:
         """The same evaluator, with candidates trained on fewer rows."""
         return Train(self.task, recipe=self.recipe, final_epochs=self.final_epochs, n_rows=n_rows)
 
+    @property
+    def resolved(self) -> Recipe:
+        """The recipe with everything that it leaves open chosen for the task."""
+        task = self.task
+        return self.recipe.resolve(
+            kind=task.kind, modality=task.modality, n_rows=len(task.train)
+        )
+
     def epochs_of(self, *, final: bool = False) -> float:
         """Epochs of a candidate's training, or of the final one at most."""
         task = self.task
-        rule = self.recipe.resolve(
-            kind=task.kind, modality=task.modality, n_rows=len(task.train)
-        ).epochs
+        rule = self.resolved.epochs
         assert rule is not None
         if not final:
             return rule

@@ -159,7 +159,7 @@ def plan_training(
         search_seconds=search,
         final_seconds=final,
         reserve_seconds=reserve,
-        trial_seconds=max(20.0, 5 * expected * max(ratio, 1.0)),
+        trial_seconds=max(30.0, 8 * expected * max(ratio, 1.0)),
         max_flops=max_flops,
         epoch_seconds=epoch_seconds,
         notes=tuple(notes),

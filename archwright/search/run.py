@@ -586,6 +586,7 @@ class Run:
             )
         if task is not None:
             facts["task"] = task.summary()
+            facts["recipe"] = self.evaluator.resolved.to_dict()
             from archwright.hardware import machine
 
             facts["machine"] = str(machine())

@@ -82,8 +82,9 @@ class History:
         self.trials.append(trial)
         if trial.state == "complete" and self.objective.feasible(trial.metrics):
             score = self.objective.score(trial.metrics)
-            if self._best is None or _rank(score, trial) > _rank(
-                self.scores[self._best], self.complete[self._best]
+            if self._best is None or (
+                score >= self.scores[self._best]
+                and self._rank(trial) > self._rank(self.complete[self._best])
             ):
                 self._best = len(self.complete)
             self.complete.append(trial)
@@ -97,17 +98,15 @@ class History:
     def best(self) -> Trial | None:
         """The complete, feasible trial with the best primary goal.
 
-        Of equals the one with the smallest metric "loss", where they have one, then the earliest.
+        Of equals the one that is better in the next goal, then the one with the smallest metric
+        "loss", where they have one, then the earliest.
         """
         return None if self._best is None else self.complete[self._best]
 
     @property
     def ranking(self) -> list[Trial]:
         """The complete, feasible trials, in the order in which `best` would take them."""
-        order = sorted(
-            zip(self.scores, self.complete, strict=True), key=lambda st: _rank(*st), reverse=True
-        )
-        return [trial for _, trial in order]
+        return sorted(self.complete, key=self._rank, reverse=True)
 
     @property
     def front(self) -> list[Trial]:
@@ -121,6 +120,5 @@ class History:
         tried = [t for t in self.trials if t.metrics and t.state in ("complete", "infeasible")]
         return min(tried, key=lambda t: self.objective.violation(t.metrics), default=None)
 
-
-def _rank(score: float, trial: Trial) -> tuple[float, float]:
-    return score, -trial.metrics.get("loss", 0.0)
+    def _rank(self, trial: Trial) -> tuple[float, ...]:
+        return (*self.objective.values(trial.metrics), -trial.metrics.get("loss", 0.0))

@@ -5,10 +5,12 @@ from __future__ import annotations
 import importlib
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from archwright.errors import InputError, unknown_name
-from archwright.nn import ModelSpace
+
+if TYPE_CHECKING:
+    from archwright.nn import ModelSpace
 
 
 @dataclass(frozen=True)
@@ -94,6 +96,8 @@ def build_space(
     """
     if name not in SPACES:
         raise unknown_name("space", name, SPACES)
+    from archwright.nn import ModelSpace
+
     entry = SPACES[name]
     if ("image" in entry.modalities) != (len(input_shape) == 3) and "other" not in entry.modalities:
         fitting = [n for n, e in SPACES.items() if "other" in e.modalities]
