@@ -13,7 +13,7 @@ from torch import nn
 from torch.nn.parameter import UninitializedParameter
 
 from archwright.errors import InputError, unknown_name
-from archwright.hardware.latency import latency
+from archwright.hardware.timing import latency
 from archwright.hardware.tracing import check_shape, trace
 
 

@@ -9,7 +9,7 @@ from torch import nn
 
 from archwright.errors import InputError, MissingExtraError, UnknownNameError
 from archwright.hardware import costs, device_name, example_input, latency, machine
-from archwright.hardware.latency import median_interval
+from archwright.hardware.timing import median_interval
 
 
 def net():
