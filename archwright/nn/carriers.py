@@ -7,6 +7,7 @@ generated from a graph, which copies, pickles and exports like any other module.
 
 from __future__ import annotations
 
+import copy
 import linecache
 from collections import OrderedDict
 from collections.abc import Callable, Hashable, Mapping
@@ -14,8 +15,8 @@ from typing import Any
 
 from torch import fx, nn
 
-# Making a GraphModule takes half a millisecond, as much as three convolutions; copying one
-# that was made before takes a twentieth of that.
+# Making a GraphModule takes half a millisecond, as much as three convolutions; here those with
+# equal graphs share the generated class and the graph, until one of them is edited.
 _MOST = 512
 _templates: OrderedDict[Hashable, fx.GraphModule] = OrderedDict()
 
@@ -35,25 +36,59 @@ def carrier(
         graph = fx.Graph()
         draw(graph)
         template = fx.GraphModule({name: nn.Module() for name in modules}, graph)
+        template.__class__ = _shared_class(template)
         if len(_templates) >= _MOST:
             _forget(_templates.popitem(last=False)[1])
         _templates[key] = template
     else:
         _templates.move_to_end(key)
-    return _copy(template, modules)
-
-
-def _copy(template: fx.GraphModule, modules: Mapping[str, nn.Module]) -> fx.GraphModule:
-    made = fx.GraphModule.__new__(fx.GraphModule)  # gives it a class of its own
-    nn.Module.__init__(made)
+    made: fx.GraphModule = object.__new__(type(template))
     own = made.__dict__
     for name, value in template.__dict__.items():
-        if name not in own:
-            own[name] = value.copy() if type(value) in (list, dict) else value
-    made._modules.update(modules)
-    cls: Any = type(made)
-    cls.forward = vars(type(template))["forward"]
+        own[name] = value.copy() if isinstance(value, _CONTAINERS) else value
+    own["_modules"] = dict(modules)
     return made
+
+
+_CONTAINERS = (dict, list, set)
+
+
+def _shared_class(module: fx.GraphModule) -> type[fx.GraphModule]:
+    """The class of all GraphModules with this graph; whoever looks at its graph leaves it."""
+    own = {"graph": property(_graph, _set_graph), "recompile": _recompile}
+    return _generated_class(module, own)
+
+
+def _generated_class(module: fx.GraphModule, more: dict[str, Any]) -> type[fx.GraphModule]:
+    # Named as torch names them: it knows by the name that these classes are generated.
+    names = {"__module__": fx.GraphModule.__module__, "__qualname__": "GraphModuleImpl"}
+    return type(
+        "GraphModuleImpl",
+        (fx.GraphModule,),
+        {"forward": vars(type(module))["forward"], **names, **more},
+    )
+
+
+def _leave(module: fx.GraphModule) -> None:
+    """Give a module a class and a graph of its own, as torch does from the start."""
+    module.__class__ = _generated_class(module, {})
+    module.__dict__["_graph"] = graph = copy.deepcopy(module._graph)
+    graph.owning_module = module
+
+
+def _graph(module: fx.GraphModule) -> fx.Graph:
+    _leave(module)
+    return module.graph
+
+
+def _set_graph(module: fx.GraphModule, graph: fx.Graph) -> None:
+    _leave(module)
+    module.graph = graph
+
+
+def _recompile(module: fx.GraphModule) -> Any:
+    _leave(module)
+    return module.recompile()
 
 
 def _forget(template: fx.GraphModule) -> None:

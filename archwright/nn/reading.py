@@ -33,6 +33,7 @@ from archwright.nn.wiring import (
     Join,
     Node,
     Place,
+    Plan,
     plain_cell,
     plan,
     source_of,
@@ -51,6 +52,8 @@ class _Unset(Enum):
 UNSET: Any = _Unset.UNSET
 
 Factory = Callable[[], nn.Module]
+# Name of a module of a cell -> its decision, the value, and what makes the module.
+Chosen = dict[str, tuple[str, Any, Factory]]
 
 
 class Reading:
@@ -160,13 +163,10 @@ class Plain(Reading):
         path = self.path(cell.name)
         before, self.prefix = self.prefix, path + "/"
         try:
-            reader = _PlainReader(
-                cell, lambda name, domain, default: self.decide(name, domain, default, cell.shared)
-            )
-            planned = plan(cell.wiring, reader, cell.dim)
+            planned, chosen = self.planned(cell, path)
             modules = {}
             for name in planned.names():
-                op, value, factory = reader.chosen[name]
+                op, value, factory = chosen[name]
                 self.prefix = f"{path}/{op}={value}/"
                 module = factory()
                 if not isinstance(module, nn.Module):
@@ -175,6 +175,13 @@ class Plain(Reading):
         finally:
             self.prefix = before
         return plain_cell(planned, modules)
+
+    def planned(self, cell: Cell, path: str) -> tuple[Plan, Chosen]:
+        """What a cell computes, and for each of its modules the operation chosen."""
+        reader = _PlainReader(
+            cell, lambda name, domain, default: self.decide(name, domain, default, cell.shared)
+        )
+        return plan(cell.wiring, reader, cell.dim), reader.chosen
 
     def inputs(self, selection: Selection) -> nn.Module:
         """See `Reading`."""
@@ -188,8 +195,7 @@ class _PlainReader:
     def __init__(self, cell: Cell, ask: Callable[[str, Callable[[], Any], Any], Any]) -> None:
         self._cell = cell
         self._ask = ask
-        # module name -> (decision, value, factory)
-        self.chosen: dict[str, tuple[str, Any, Factory]] = {}
+        self.chosen: Chosen = {}
 
     def inputs(self, node: Node) -> tuple[int, ...]:
         """Which of a node's joins are there."""
@@ -238,6 +244,20 @@ class Build(Plain):
     def __init__(self, values: Mapping[str, Any]) -> None:
         super().__init__()
         self.values = values
+        self._plans: dict[Any, tuple[Plan, Chosen]] = {}
+
+    def planned(self, cell: Cell, path: str) -> tuple[Plan, Chosen]:
+        """See `Plain`; a cell that is met again is planned once."""
+        if not isinstance(cell.ops, Mapping):
+            return super().planned(cell, path)
+        key = (path, cell.wiring, cell.dim, *[v for v, f in cell.ops.items() if f is None])
+        found = self._plans.get(key)
+        if found is None:
+            found = self._plans[key] = super().planned(cell, path)
+            return found
+        planned, chosen = found
+        ops: Any = cell.ops
+        return planned, {name: (op, value, ops[value]) for name, (op, value, _) in chosen.items()}
 
     def decide(self, name: str, domain: Callable[[], Domain], default: Any, shared: bool) -> Any:
         """See `Reading`."""

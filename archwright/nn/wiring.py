@@ -5,7 +5,7 @@ from __future__ import annotations
 import operator
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
-from functools import lru_cache
+from functools import cache
 from typing import Any, Literal, NamedTuple, Protocol
 
 import torch
@@ -64,9 +64,9 @@ class Node:
     op: str
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, eq=False)
 class Wiring:
-    """What of a cell does not depend on its operations."""
+    """What of a cell does not depend on its operations; equal ones are one object."""
 
     n_inputs: int
     nodes: tuple[Node, ...]
@@ -77,7 +77,7 @@ class Wiring:
         return f"edge_{source}_{node.number}{join.slot}"
 
 
-@lru_cache(maxsize=256)
+@cache
 def wiring(
     n_inputs: int,
     n_nodes: int,

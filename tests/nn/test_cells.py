@@ -1,5 +1,7 @@
 """Cells: paths, wiring, canonical forms, what is built."""
 
+import copy
+import operator
 import random
 
 import pytest
@@ -194,7 +196,19 @@ def test_carriers_are_kept_within_bounds(monkeypatch):
 def test_editing_one_carrier_leaves_the_others():
     space = one("nasbench201")
     arch = dict.fromkeys(space.paths, "skip_connect")
-    first, second = (space.build(arch)[1] for _ in range(2))
-    first.recompile()
-    type(first).forward = lambda self, x: x * 0
-    assert torch.equal(second(torch.ones(1)), torch.full((1,), 4.0))
+    one_, two, three = (space.build(arch)[1] for _ in range(3))
+    assert type(one_) is type(two)
+    one_.recompile()
+    assert type(one_) is not type(two)
+    graph = two.graph
+    assert two.graph is graph
+    for node in graph.find_nodes(op="call_function", target=operator.add):
+        node.target = operator.mul
+    two.recompile()
+    x = torch.full((1,), 2.0)
+    for module, expected in ((one_, 8.0), (two, 16.0), (three, 8.0), (copy.deepcopy(three), 8.0)):
+        assert module(x).item() == expected
+        assert isinstance(module, torch.fx.GraphModule)
+    three.graph = graph
+    assert three(x).item() == 16.0
+    assert space.build(arch)[1](x).item() == 8.0
