@@ -49,6 +49,9 @@ _MEMO = 100_000
 class Space:
     """All architectures that a tree of decisions describes.
 
+    Attributes:
+        name: what reports call it, such as "mobilenet"; None: its class's name.
+
     Args:
         decisions: the decisions that are always live (what hangs on them is in their branches),
             or a mapping from name to domain.
@@ -68,6 +71,8 @@ class Space:
     >>> (space & Space({"lr": real(1e-4, 1e-1, log=True)})).paths
     ('batch', 'optimizer', 'lr')
     """
+
+    name: str | None = None
 
     def __init__(
         self,

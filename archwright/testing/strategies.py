@@ -24,10 +24,16 @@ def example_spaces() -> dict[str, Space]:
     """Small spaces of each kind: flat, conditional, with a real number, with one architecture."""
     kernel = Decision("op=conv/kernel", Choice((3, 5, 7)))
     op = Decision("op", Choice(("conv", "pool", "skip")), branches=(Branch({"conv"}, [kernel]),))
+    flat = [
+        Decision("a", Choice((1, 2, 3))),
+        Decision("b", Choice(("x", "y"))),
+        Decision("c", Integer(1, 4)),
+    ]
+    real = [Decision("lr", Real(1e-4, 1e-1, log=True)), Decision("batch", Choice((32, 64)))]
     return {
-        "flat": Space({"a": Choice((1, 2, 3)), "b": Choice(("x", "y")), "c": Integer(1, 4)}),
+        "flat": Space(flat),
         "conditional": Space([op, Decision("width", Choice((8, 16)))]),
-        "real": Space({"lr": Real(1e-4, 1e-1, log=True), "batch": Choice((32, 64))}),
+        "real": Space(real),
         "single": Space({"only": Choice((1,))}),
     }
 

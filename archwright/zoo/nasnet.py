@@ -106,7 +106,8 @@ class NASNet(nn.Module):
             for j in range(N + (stride > 1)):
                 reduction = stride > 1 and j == 0
                 cell = StackedCell(before, channels, filters, reduction=reduction, halved=halved)
-                before, channels, halved = channels, cell.cell.n_outputs * filters, reduction
+                n_joined: Any = cell.cell.n_outputs
+                before, channels, halved = channels, n_joined * filters, reduction
                 cells.append(cell)
         self.cells = nn.ModuleList(cells)
         self.activation = nn.ReLU()
