@@ -120,9 +120,7 @@ def _convolution(
     strides = aw.choice("stride", [1, 2], default=stride)
     widths.append(out_channels)
     if not separable:
-        return conv_bn(
-            in_channels, out_channels, kernel=kernel, stride=strides, activation=nn.ReLU
-        )
+        return conv_bn(in_channels, out_channels, kernel=kernel, stride=strides, activation=nn.ReLU)
     return nn.Sequential(
         *conv_bn(in_channels, in_channels, kernel=kernel, stride=strides, groups=in_channels),
         *conv_bn(in_channels, out_channels, kernel=1, activation=nn.ReLU),

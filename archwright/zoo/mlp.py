@@ -148,7 +148,9 @@ def _embedding(n_columns: int) -> tuple[nn.Module, Any]:
         dims.append(aw.choice("dim", [4, 8, 16], default=8))
         return PeriodicEmbedding(n_columns, dims[-1])
 
-    embedding = aw.layer("embedding", {"none": nn.Identity, "periodic": periodic}, default="periodic")
+    embedding = aw.layer(
+        "embedding", {"none": nn.Identity, "periodic": periodic}, default="periodic"
+    )
     return embedding, aw.last([n_columns, *(n_columns * (1 + dim) for dim in dims)])
 
 
@@ -182,9 +184,7 @@ def _plain(widths: list[Any], usual: int, dropout: Any, max_depth: int, depth: i
     return aw.repeat("depth", 1, max_depth, layer, default=depth)
 
 
-def _residual(
-    widths: list[Any], usual: int, dropout: Any, max_depth: int, depth: int
-) -> nn.Module:
+def _residual(widths: list[Any], usual: int, dropout: Any, max_depth: int, depth: int) -> nn.Module:
     width = aw.choice("width", around(usual, 0.25, 0.5, 1, 2), default=usual)
     expansion = aw.choice("expansion", [1, 2, 4], default=2)
 

@@ -125,16 +125,16 @@ class MobileNet(nn.Module):
         for i, (stride, usual) in enumerate(zip(strides, scale.widths(), strict=True)):
             with aw.scope(f"stage{i + 1}"):
                 width = aw.choice("width", around(usual, 0.5, 0.75, 1, 1.25), default=usual)
-                stages.append(_stage(channels, width, stride, max_depth, late=2 * i >= len(strides)))
+                stages.append(
+                    _stage(channels, width, stride, max_depth, late=2 * i >= len(strides))
+                )
                 channels = width
         self.stages = nn.Sequential(*stages)
         usual = 2 * scale.widths()[-1]
         with aw.scope("head"):
             width = aw.choice("width", [usual // 2, usual, 2 * usual], default=usual)
         self.mix = conv_bn(channels, width, kernel=1, activation=_activation)
-        self.head = image_head(
-            width, n_outputs, dropout=aw.choice("dropout", [0.0, 0.1, 0.2, 0.3])
-        )
+        self.head = image_head(width, n_outputs, dropout=aw.choice("dropout", [0.0, 0.1, 0.2, 0.3]))
 
     def forward(self, x: Tensor) -> Tensor:
         """`batch x channels x height x width` to `batch x n_outputs`."""
@@ -146,9 +146,7 @@ def _activation() -> nn.Module:
     return aw.layer("/activation", {name: ACTIVATIONS[name] for name in names}, shared=True)
 
 
-def _stage(
-    in_channels: Any, width: Any, stride: int, max_depth: int, *, late: bool
-) -> nn.Module:
+def _stage(in_channels: Any, width: Any, stride: int, max_depth: int, *, late: bool) -> nn.Module:
     # The last stages gain most from squeeze-excitation, and there it costs least.
     default = "yes" if late else "no"
 

@@ -65,7 +65,9 @@ class NASBench201(nn.Module):
         check_count("nasbench201", "n_outputs", n_outputs)
         check_count("nasbench201", "C", C)
         check_count("nasbench201", "N", N)
-        self.stem = nn.Sequential(nn.Conv2d(channels, C, 3, padding=1, bias=False), nn.BatchNorm2d(C))
+        self.stem = nn.Sequential(
+            nn.Conv2d(channels, C, 3, padding=1, bias=False), nn.BatchNorm2d(C)
+        )
         cells: list[nn.Module] = []
         for stage in range(3):
             if stage:

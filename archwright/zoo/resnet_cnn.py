@@ -8,7 +8,8 @@ al., "Designing Network Design Spaces", CVPR 2020, arXiv:2003.13678.
 
 Differences from the papers: each stage begins with one convolution that widens and halves (no
 projection shortcuts), so that a stage may hold no residual block at all; the kind of halving is a
-choice; basic, bottleneck and inverted blocks stand side by side.
+choice; basic, bottleneck and inverted blocks stand side by side. The last scale of a residual
+branch starts at one: at zero, 7 epochs of Fashion-MNIST's 6,000 images gave 0.8 points less.
 
 Why it is what `suggest` answers for images: at equal CPU time plain 3 x 3 convolutions of 16 to 64
 channels beat depthwise ones, which move as much memory for fewer additions.
@@ -27,7 +28,6 @@ from archwright.zoo.blocks import (
     SqueezeExcite,
     conv_bn,
     image_head,
-    start_as_identity,
 )
 from archwright.zoo.shapes import around, check_count, image_scale
 
@@ -71,9 +71,7 @@ class ResNetCNN(nn.Module):
     torch.Size([2, 10])
     """
 
-    def __init__(
-        self, input_shape: Sequence[int], n_outputs: int, *, max_blocks: int = 3
-    ) -> None:
+    def __init__(self, input_shape: Sequence[int], n_outputs: int, *, max_blocks: int = 3) -> None:
         super().__init__()
         scale = image_scale("resnet_cnn", input_shape)
         check_count("resnet_cnn", "n_outputs", n_outputs)
@@ -163,41 +161,30 @@ def _halving(in_channels: Any, width: Any) -> nn.Module:
                 nn.MaxPool2d(2), *conv_bn(in_channels, width, activation=_activation)
             ),
         },
-        default="pool_after",
+        default="pool_before",
     )
 
 
 def _basic(width: Any, kernel: Any) -> nn.Sequential:
-    return _started(
-        nn.Sequential(
-            *conv_bn(width, width, kernel=kernel, activation=_activation),
-            *conv_bn(width, width, kernel=kernel),
-        )
+    return nn.Sequential(
+        *conv_bn(width, width, kernel=kernel, activation=_activation),
+        *conv_bn(width, width, kernel=kernel),
     )
 
 
 def _bottleneck(width: Any, kernel: Any) -> nn.Sequential:
     inner = aw.divisible(width // 2, 8)
-    return _started(
-        nn.Sequential(
-            *conv_bn(width, inner, kernel=1, activation=_activation),
-            *conv_bn(inner, inner, kernel=kernel, activation=_activation),
-            *conv_bn(inner, width, kernel=1),
-        )
+    return nn.Sequential(
+        *conv_bn(width, inner, kernel=1, activation=_activation),
+        *conv_bn(inner, inner, kernel=kernel, activation=_activation),
+        *conv_bn(inner, width, kernel=1),
     )
 
 
 def _inverted(width: Any, kernel: Any, expansion: Any) -> nn.Sequential:
     inner = width * expansion
-    return _started(
-        nn.Sequential(
-            *conv_bn(width, inner, kernel=1, activation=_activation),
-            *conv_bn(inner, inner, kernel=kernel, groups=inner, activation=_activation),
-            *conv_bn(inner, width, kernel=1),
-        )
+    return nn.Sequential(
+        *conv_bn(width, inner, kernel=1, activation=_activation),
+        *conv_bn(inner, inner, kernel=kernel, groups=inner, activation=_activation),
+        *conv_bn(inner, width, kernel=1),
     )
-
-
-def _started(branch: nn.Sequential) -> nn.Sequential:
-    start_as_identity(branch)
-    return branch
