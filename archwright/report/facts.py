@@ -12,6 +12,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, Literal
 
+from archwright.errors import SpaceError
 from archwright.report.numbers import TIMES, amount, count, duration, label, split_unit
 from archwright.trials import Baseline, Final, Goal, Result, Trial
 
@@ -571,12 +572,28 @@ def limit_text(limit: Any) -> str:
     return f"{name} ≥ {low}" if low else f"{name} ≤ {high}"
 
 
+def space_size(result: Result) -> int | float | None:
+    """How many architectures the space has; None where it is known only as it is built."""
+    try:
+        return result.space.size
+    except SpaceError:
+        return None
+
+
+def size_text(result: Result) -> str:
+    """The size of the space in words."""
+    size = space_size(result)
+    return "a dynamic space" if size is None else f"{count(size)} architectures"
+
+
 def not_tried(result: Result) -> list[str]:
     """What a reader might think was tried and was not, one sentence each."""
     given = result.info.get("not_tried")
     sentences = [str(s) for s in given] if isinstance(given, (list, tuple)) else []
-    n, size = counts(result).evaluated, result.space.size
-    if size == math.inf:
+    n, size = counts(result).evaluated, space_size(result)
+    if size is None:
+        sentences.append(f"{n:,} architectures of a dynamic space were evaluated.")
+    elif size == math.inf:
         sentences.append(f"{n:,} architectures of infinitely many were evaluated.")
     elif n < size:
         share = n / size if size < 1e300 else 0.0
@@ -652,7 +669,7 @@ def summary(result: Result) -> list[tuple[str, str]]:
         (
             "Searched",
             f"{strategy_title(result)} over {space_name(result)} "
-            f"({count(result.space.size)} architectures), {counts(result).text()}, "
+            f"({size_text(result)}), {counts(result).text()}, "
             f"seed {result.info.get('seed', 'unknown')}",
         )
     )

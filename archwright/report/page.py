@@ -21,7 +21,7 @@ from archwright.report.charts import Chart
 from archwright.report.citations import recipe_methods, references
 from archwright.report.drawing import network
 from archwright.report.importance import DecisionEffect, importance
-from archwright.report.numbers import TIMES, amount, count, duration, label, short, split_unit
+from archwright.report.numbers import TIMES, amount, duration, label, short, split_unit
 from archwright.trials import Result, Trial
 
 MAX_ROWS = 150
@@ -141,7 +141,7 @@ def _lead(result: Result) -> str:
     n = facts.counts(result)
     text = (
         f"{facts.strategy_title(result)} over {facts.space_name(result)} "
-        f"({count(result.space.size)} architectures) to {facts.objective_text(result)}: {n.text()}"
+        f"({facts.size_text(result)}) to {facts.objective_text(result)}: {n.text()}"
     )
     seconds = result.info.get("seconds")
     if isinstance(seconds, (int, float)):
@@ -228,9 +228,7 @@ def _found(result: Result) -> str:
     if data:
         rows.append(("Data", escape(data)))
     rows.append(("Goal", escape(facts.objective_text(result))))
-    rows.append(
-        ("Space", escape(f"{facts.space_name(result)}: {count(result.space.size)} architectures"))
-    )
+    rows.append(("Space", escape(f"{facts.space_name(result)}: {facts.size_text(result)}")))
     rows.append(("Strategy", escape(facts.strategy_title(result))))
     recipe = facts.info_mapping(result, "recipe")
     if recipe:

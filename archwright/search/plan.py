@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
@@ -17,13 +18,12 @@ if TYPE_CHECKING:
 N_SAMPLES_TIMED = 12
 """Random architectures among which the largest is timed beside the default."""
 
-EXPORT_SECONDS = 14.0
+EXPORT_SECONDS = 11.0
 """Kept for the export, its checks and the report, on an ordinary machine."""
 
 WORKER_SECONDS = 2.0
 """Kept for the start of the process of the final training."""
 
-N_TRIALS_WANTED = 24
 N_EPOCHS_LEAST = 3.0
 
 
@@ -133,7 +133,7 @@ def plan_training(
         )
     final = min(max(0.2 * usable, min(final_needs, 0.5 * usable)), usable - shortest)
     search = usable - final
-    wanted = n_trials or N_TRIALS_WANTED
+    wanted = n_trials or _n_wanted(search * n_workers)
     affordable = search * n_workers / (wanted * epoch_seconds)
     epochs, n_rows, notes = min(full, affordable), None, []
     if evaluator.recipe.epochs is not None:
@@ -141,7 +141,7 @@ def plan_training(
     elif epochs < min(N_EPOCHS_LEAST, full):
         epochs = min(N_EPOCHS_LEAST, full)
         share = max(affordable / epochs, min(1.0, 500 / n_train))
-        if share < 1:
+        if share < 0.8:
             n_rows = max(int(share * n_train), min(n_train, 200))
             notes.append(
                 f"candidates were trained on {n_rows:,} of {n_train:,} rows, to fit the time"
@@ -164,6 +164,15 @@ def plan_training(
         epoch_seconds=epoch_seconds,
         notes=tuple(notes),
     )
+
+
+def _n_wanted(seconds: float) -> float:
+    """Trials that so many seconds of training are shared among.
+
+    Few and well trained while time is short, since a ranking after too little training is chance;
+    more of them with the square root of the time.
+    """
+    return 6.0 + 4.0 * math.sqrt(seconds / 60.0)
 
 
 def _flops_at(row_seconds: float, timed: Sequence[float], flops: Sequence[float]) -> float | None:
