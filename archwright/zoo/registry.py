@@ -161,7 +161,9 @@ def build_space(
         check_count(name, "n_rows", n_rows)
         if "n_rows" in entry.options:
             options["n_rows"] = n_rows
-    return entry.factory(check_shape(name, input_shape), n_outputs, **options)
+    space = entry.factory(check_shape(name, input_shape), n_outputs, **options)
+    space.name = name
+    return space
 
 
 def suggest(modality: str, input_shape: Sequence[int], n_rows: int | None = None) -> str:
