@@ -7,6 +7,12 @@ arXiv:2203.05556 (its "lite" form, one linear layer for all columns), with the c
 kept beside it as in David Holzmüller et al., "Better by Default: Strong Pre-Tuned MLPs and Boosted
 Trees on Tabular Data", NeurIPS 2024, arXiv:2407.04491.
 
+By default the network is plain and its numbers are not embedded: `Task` spreads numeric columns
+over their quantiles already, and behind that the embedding took four times as long for scores that
+were equal (telco churn, German credit) or worse (abalone: R2 0.55, without it 0.555; two seeds).
+On California housing (12,384 rows, 20 epochs) the residual form gave 0.828 where the plain one,
+with a third of the parameters, gave 0.824; on adult both gave 0.862.
+
 Differences from the papers: all columns are embedded, those made from categories included; what is
 plain or residual, the normalisation and the activation are decisions.
 """
@@ -127,6 +133,26 @@ class MLP(nn.Module):
         return self.head(self.body(self.embedding(self.flatten(x))))
 
 
+def mlp_space(
+    input_shape: Sequence[int], n_outputs: int, *, n_rows: int | None = None, **options: Any
+) -> aw.ModelSpace:
+    """The space of `MLP` networks.
+
+    Args:
+        input_shape: (columns,), or any other shape, which is flattened.
+        n_outputs: classes, or numbers to predict.
+        n_rows: rows to train on, where known: more rows, wider layers.
+        **options: the others of `MLP`.
+
+    >>> space = mlp_space((8,), 3, n_rows=1000)
+    >>> space.build(space.default)(torch.zeros(4, 8)).shape
+    torch.Size([4, 3])
+    """
+    space = aw.ModelSpace(MLP, input_shape, n_outputs, n_rows=n_rows, **options)
+    space.name = "mlp"
+    return space
+
+
 def usual_width(n_rows: int | None) -> int:
     """Units of a layer for a number of rows: the more rows, the more.
 
@@ -148,9 +174,7 @@ def _embedding(n_columns: int) -> tuple[nn.Module, Any]:
         dims.append(aw.choice("dim", [4, 8, 16], default=8))
         return PeriodicEmbedding(n_columns, dims[-1])
 
-    embedding = aw.layer(
-        "embedding", {"none": nn.Identity, "periodic": periodic}, default="periodic"
-    )
+    embedding = aw.layer("embedding", {"none": nn.Identity, "periodic": periodic})
     return embedding, aw.last([n_columns, *(n_columns * (1 + dim) for dim in dims)])
 
 

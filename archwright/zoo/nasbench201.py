@@ -11,8 +11,9 @@ before it. Operations are ReLU, convolution without bias, batch normalisation wi
 
 Differences from the paper: in a cell, what does not reach the output or receives nothing is not
 built, so cells with such edges have fewer parameters than the published count. The published code
-keeps and trains them, to no effect on the outputs. Odd sizes, which the paper does not have, are
-halved rounding up.
+keeps them: what does not reach the output has no effect, and what receives nothing adds at most a
+constant to each channel, the shift of its batch normalisation. Odd sizes, which the paper does not
+have, are halved rounding up.
 """
 
 from __future__ import annotations
@@ -83,6 +84,29 @@ class NASBench201(nn.Module):
     def forward(self, x: Tensor) -> Tensor:
         """`batch x channels x height x width` to `batch x n_outputs`."""
         return self.head(self.cells(self.stem(x)))
+
+
+def nasbench201_space(
+    input_shape: Sequence[int] = (3, 32, 32),
+    n_outputs: int = 10,
+    *,
+    channels: int = 16,
+    n_cells: int = 5,
+) -> aw.ModelSpace:
+    """The space of `NASBench201` networks; by default those of the paper, for CIFAR-10.
+
+    Args:
+        input_shape: (channels, height, width) of the images.
+        n_outputs: classes.
+        channels: channels of the first stage (C).
+        n_cells: cells in each stage (N).
+
+    >>> nasbench201_space((1, 8, 8), n_cells=1).size
+    15625
+    """
+    space = aw.ModelSpace(NASBench201, input_shape, n_outputs, C=channels, N=n_cells)
+    space.name = "nasbench201"
+    return space
 
 
 def _cell(width: int) -> nn.Module:

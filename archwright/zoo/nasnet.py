@@ -7,8 +7,9 @@ default architecture is the published NASNet-A.
 
 Differences from the paper: the number of stages, where the image is halved and the filters follow
 from the image's size; the two ways of joining (adding, concatenating) are one, adding, which all
-published cells use; the tensor before last is halved by average pooling and a 1 x 1 convolution;
-neither drop path nor an auxiliary head.
+published cells use; only nodes are concatenated (the published code of NASNet-A adds the tensor
+before last to those of the normal cell); the tensor before last is halved by average pooling and a
+1 x 1 convolution; neither drop path nor an auxiliary head.
 """
 
 from __future__ import annotations
@@ -236,7 +237,9 @@ def nasnet_space(
         for edge, values in edges.items()
         for what, value in zip(("from", "op"), values, strict=True)
     }
-    return with_defaults(space, defaults)
+    space = with_defaults(space, defaults)
+    space.name = "nasnet"
+    return space
 
 
 def with_defaults(space: aw.ModelSpace, defaults: Mapping[str, Any]) -> aw.ModelSpace:
