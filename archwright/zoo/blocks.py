@@ -130,7 +130,7 @@ def start_as_identity(branch: nn.Sequential) -> None:
 
     >>> branch = conv_bn(4, 4)
     >>> start_as_identity(branch)
-    >>> float(branch[-1].weight.abs().sum())
+    >>> float(branch[-1].weight.detach().abs().sum())
     0.0
     """
     nn.init.zeros_(branch[-1].weight)  # type: ignore[arg-type]
