@@ -7,20 +7,39 @@
 'plain'
 """
 
-from archwright.zoo.branched_cnn import BranchedCNN as BranchedCNN
-from archwright.zoo.chain_cnn import ChainCNN as ChainCNN
-from archwright.zoo.mlp import MLP as MLP
-from archwright.zoo.mobilenet import MobileNet as MobileNet
-from archwright.zoo.nasbench201 import NASBENCH201_OPS as NASBENCH201_OPS
-from archwright.zoo.nasbench201 import NASBench201 as NASBench201
-from archwright.zoo.nasnet import NASNET_OPS as NASNET_OPS
-from archwright.zoo.nasnet import NASNet as NASNet
-from archwright.zoo.nasnet import nasnet_space as nasnet_space
+from __future__ import annotations
+
+import importlib
+from typing import TYPE_CHECKING
+
 from archwright.zoo.registry import SPACES as SPACES
 from archwright.zoo.registry import Entry as Entry
 from archwright.zoo.registry import build_space as build_space
 from archwright.zoo.registry import suggest as suggest
-from archwright.zoo.resnet_cnn import ResNetCNN as ResNetCNN
+
+if TYPE_CHECKING:
+    from archwright.zoo.branched_cnn import BranchedCNN as BranchedCNN
+    from archwright.zoo.chain_cnn import ChainCNN as ChainCNN
+    from archwright.zoo.mlp import MLP as MLP
+    from archwright.zoo.mobilenet import MobileNet as MobileNet
+    from archwright.zoo.nasbench201 import NASBENCH201_OPS as NASBENCH201_OPS
+    from archwright.zoo.nasbench201 import NASBench201 as NASBench201
+    from archwright.zoo.nasnet import NASNET_OPS as NASNET_OPS
+    from archwright.zoo.nasnet import NASNet as NASNet
+    from archwright.zoo.resnet_cnn import ResNetCNN as ResNetCNN
+
+# Loaded when first used, so that the names of the spaces can be listed without torch.
+_HOMES = {
+    "BranchedCNN": "branched_cnn",
+    "ChainCNN": "chain_cnn",
+    "MLP": "mlp",
+    "MobileNet": "mobilenet",
+    "NASBENCH201_OPS": "nasbench201",
+    "NASBench201": "nasbench201",
+    "NASNET_OPS": "nasnet",
+    "NASNet": "nasnet",
+    "ResNetCNN": "resnet_cnn",
+}
 
 __all__ = [
     "NASBENCH201_OPS",
@@ -35,6 +54,11 @@ __all__ = [
     "NASNet",
     "ResNetCNN",
     "build_space",
-    "nasnet_space",
     "suggest",
 ]
+
+
+def __getattr__(name: str) -> object:
+    if name not in _HOMES:
+        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+    return getattr(importlib.import_module(f"archwright.zoo.{_HOMES[name]}"), name)

@@ -2,113 +2,117 @@
 
 from __future__ import annotations
 
+import importlib
 import inspect
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from archwright.errors import InputError, unknown_name
-from archwright.nn import ModelSpace
-from archwright.zoo.branched_cnn import BranchedCNN
-from archwright.zoo.chain_cnn import ChainCNN
-from archwright.zoo.mlp import MLP
-from archwright.zoo.mobilenet import MobileNet
-from archwright.zoo.nasbench201 import NASBench201
-from archwright.zoo.nasnet import nasnet_space
-from archwright.zoo.resnet_cnn import ResNetCNN
 from archwright.zoo.shapes import SMALLEST_SIDE, check_count, check_shape
+
+if TYPE_CHECKING:
+    from archwright.nn import ModelSpace
 
 
 @dataclass(frozen=True)
 class Entry:
-    """A prebuilt space.
+    """A prebuilt space. Reading the table of entries does not import torch; building does.
 
     Attributes:
         name: how it is called.
-        factory: makes the space, given `input_shape`, `n_outputs` and options.
+        model: where its module class (or the function that makes the space) is, "module:name".
         description: one line.
         modalities: what data it is for: "image", "tabular", "other".
-        options: name -> default of what else `build_space` takes for it.
         reference: authors, title, venue, year, arXiv id.
     """
 
     name: str
-    factory: Callable[..., ModelSpace]
+    model: str
     description: str
     modalities: tuple[str, ...]
-    options: dict[str, Any]
     reference: str
 
+    @property
+    def options(self) -> dict[str, Any]:
+        """Name -> default of what `build_space` takes for it besides the sizes of the data.
 
-def _entry(
-    name: str, model: Callable[..., Any], description: str, modalities: tuple[str, ...], ref: str
-) -> Entry:
-    options = {
-        option: parameter.default
-        for option, parameter in inspect.signature(model).parameters.items()
-        if parameter.kind is parameter.KEYWORD_ONLY
-    }
-    factory = model
-    if isinstance(model, type):
+        >>> SPACES["nasbench201"].options
+        {'C': 16, 'N': 5}
+        """
+        parameters = inspect.signature(self._model()).parameters
+        return {
+            option: parameter.default
+            for option, parameter in parameters.items()
+            if parameter.kind is parameter.KEYWORD_ONLY
+        }
 
-        def factory(*args: Any, **kwargs: Any) -> ModelSpace:
-            return ModelSpace(model, *args, **kwargs)
+    def factory(self, input_shape: Sequence[int], n_outputs: int, **options: Any) -> ModelSpace:
+        """The space for inputs and outputs of these sizes."""
+        from archwright.nn import ModelSpace
 
-    return Entry(name, factory, description, modalities, options, ref)
+        model = self._model()
+        if isinstance(model, type):
+            return ModelSpace(model, input_shape, n_outputs, **options)
+        return model(input_shape, n_outputs, **options)
+
+    def _model(self) -> Any:
+        module, name = self.model.split(":")
+        return getattr(importlib.import_module(module), name)
 
 
 SPACES: dict[str, Entry] = {
     entry.name: entry
     for entry in (
-        _entry(
+        Entry(
             "mlp",
-            MLP,
+            "archwright.zoo.mlp:MLP",
             "perceptrons for tables: embedding, depth, widths, activation, norm, dropout, residual",
             ("tabular", "other"),
             "Gorishniy et al., Revisiting Deep Learning Models for Tabular Data, NeurIPS 2021, "
             "arXiv:2106.11959",
         ),
-        _entry(
+        Entry(
             "resnet_cnn",
-            ResNetCNN,
+            "archwright.zoo.resnet_cnn:ResNetCNN",
             "stages of residual blocks: width, depth, kind of block and of halving",
             ("image",),
             "He et al., Deep Residual Learning for Image Recognition, CVPR 2016, arXiv:1512.03385",
         ),
-        _entry(
+        Entry(
             "chain_cnn",
-            ChainCNN,
+            "archwright.zoo.chain_cnn:ChainCNN",
             "a chain of layers: how many, operation, filters, kernel and stride of each",
             ("image",),
             "Baker et al., Designing Neural Network Architectures using Reinforcement Learning, "
             "ICLR 2017, arXiv:1611.02167",
         ),
-        _entry(
+        Entry(
             "branched_cnn",
-            BranchedCNN,
+            "archwright.zoo.branched_cnn:BranchedCNN",
             "nodes with parallel branches, and skip connections between them",
             ("image",),
             "Elsken et al., Neural Architecture Search: A Survey, JMLR 2019, arXiv:1808.05377",
         ),
-        _entry(
+        Entry(
             "mobilenet",
-            MobileNet,
+            "archwright.zoo.mobilenet:MobileNet",
             "inverted bottlenecks: width, depth, kernel, expansion, squeeze-excitation",
             ("image",),
             "Cai et al., Once-for-All, ICLR 2020, arXiv:1908.09791; Howard et al., Searching for "
             "MobileNetV3, ICCV 2019, arXiv:1905.02244",
         ),
-        _entry(
+        Entry(
             "nasnet",
-            nasnet_space,
+            "archwright.zoo.nasnet:nasnet_space",
             "a normal and a reduction cell of 5 nodes and 13 operations, stacked",
             ("image",),
             "Zoph et al., Learning Transferable Architectures for Scalable Image Recognition, CVPR "
             "2018, arXiv:1707.07012",
         ),
-        _entry(
+        Entry(
             "nasbench201",
-            NASBench201,
+            "archwright.zoo.nasbench201:NASBench201",
             "the published cell of 4 nodes and 5 operations: 15,625 networks",
             ("image",),
             "Dong and Yang, NAS-Bench-201, ICLR 2020, arXiv:2001.00326",
