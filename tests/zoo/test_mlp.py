@@ -111,5 +111,5 @@ def test_california_housing_beats_scikit_learns_mlp(body):
             )
         )
     fitted = fit(space.build(arch, seed=0), task, Recipe(epochs=12), seed=0)
-    # MLPRegressor() on standardised columns reaches 0.79 on this split.
+    # MLPRegressor() reaches 0.78 on three quarters of the rows, columns and target standardised.
     assert evaluate(fitted.model, task, "test")["r2"] > 0.81
