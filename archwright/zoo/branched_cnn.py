@@ -113,7 +113,9 @@ class BranchedCNN(nn.Module):
         if scale.stem_stride == 4:
             self.stem.append(nn.MaxPool2d(3, 2, 1))
         stages = []
-        for i, (stride, usual) in enumerate(zip(scale.strides, scale.widths(), strict=True)):
+        # Small images get narrower late stages, where most of the parameters are.
+        usual_widths = scale.widths(1.75 if scale.is_small else 2.0)
+        for i, (stride, usual) in enumerate(zip(scale.strides, usual_widths, strict=True)):
             with aw.scope(f"stage{i + 1}"):
                 width = aw.choice("width", around(usual, 0.5, 0.75, 1, 1.5), default=usual)
                 stages.append(Stage(channels, width, stride, max_nodes, max_branches))

@@ -60,7 +60,7 @@ class ChainCNN(nn.Module):
             "layers",
             min(2, max_layers),
             max_layers,
-            lambda i: _layer(widths, *usual[min(i, len(usual) - 1)], base=scale.widths()[0]),
+            lambda i: _layer(widths, *usual[min(i, len(usual) - 1)], scale=scale),
             default=min(len(usual), max_layers),
         )
         self.head = image_head(
@@ -93,16 +93,18 @@ def _usual_layers(scale: ImageScale) -> list[tuple[str, int, int]]:
     return layers
 
 
-def _layer(widths: list[Any], op: str, filters: int, stride: int, *, base: int) -> nn.Module:
+def _layer(
+    widths: list[Any], op: str, filters: int, stride: int, *, scale: ImageScale
+) -> nn.Module:
     in_channels = aw.last(widths)
     return aw.layer(
         "op",
         {
             "conv": lambda: _convolution(
-                widths, in_channels, filters, stride, base, separable=False
+                widths, in_channels, filters, stride, scale, separable=False
             ),
             "separable": lambda: _convolution(
-                widths, in_channels, filters, stride, base, separable=True
+                widths, in_channels, filters, stride, scale, separable=True
             ),
             "max_pool": lambda: nn.MaxPool2d(3, 2, 1),
             "avg_pool": lambda: nn.AvgPool2d(3, 2, 1, count_include_pad=False),
@@ -112,11 +114,18 @@ def _layer(widths: list[Any], op: str, filters: int, stride: int, *, base: int) 
 
 
 def _convolution(
-    widths: list[Any], in_channels: Any, filters: int, stride: int, base: int, *, separable: bool
+    widths: list[Any],
+    in_channels: Any,
+    filters: int,
+    stride: int,
+    scale: ImageScale,
+    *,
+    separable: bool,
 ) -> nn.Module:
-    values = sorted({*around(base, 0.5, 1, 2, 4, 8), filters})
+    factors = (0.5, 1, 2, 4) if scale.is_small else (0.5, 1, 2, 4, 8)
+    values = sorted({*around(scale.widths()[0], *factors), filters})
     out_channels = aw.choice("filters", values, default=filters)
-    kernel = aw.choice("kernel", [3, 5, 7])
+    kernel = aw.choice("kernel", [3, 5] if scale.is_small else [3, 5, 7])
     strides = aw.choice("stride", [1, 2], default=stride)
     widths.append(out_channels)
     if not separable:

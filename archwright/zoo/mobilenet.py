@@ -7,8 +7,10 @@ Efficient Deployment", ICLR 2020, arXiv:1908.09791 (depth of each stage, kernel 
 each block).
 
 Differences from the papers: the number of stages, their strides and their widths follow from the
-image's size instead of from ImageNet's 224; the width of each stage and the squeeze-excitation of
-each block are decided, too; the head has no hidden layer between the average and the classifier.
+image's size instead of from ImageNet's 224, and so do the kernels and expansions: images of a few
+pixels get {3, 5} and {2, 3, 4} instead of {3, 5, 7} and {3, 4, 6}; the width of each stage and the
+squeeze-excitation of each block are decided, too; the head has no hidden layer between the average
+and the classifier.
 """
 
 from __future__ import annotations
@@ -126,7 +128,14 @@ class MobileNet(nn.Module):
             with aw.scope(f"stage{i + 1}"):
                 width = aw.choice("width", around(usual, 0.5, 0.75, 1, 1.25), default=usual)
                 stages.append(
-                    _stage(channels, width, stride, max_depth, late=2 * i >= len(strides))
+                    _stage(
+                        channels,
+                        width,
+                        stride,
+                        max_depth,
+                        small=scale.is_small,
+                        late=2 * i >= len(strides),
+                    )
                 )
                 channels = width
         self.stages = nn.Sequential(*stages)
@@ -146,9 +155,12 @@ def _activation() -> nn.Module:
     return aw.layer("/activation", {name: ACTIVATIONS[name] for name in names}, shared=True)
 
 
-def _stage(in_channels: Any, width: Any, stride: int, max_depth: int, *, late: bool) -> nn.Module:
+def _stage(
+    in_channels: Any, width: Any, stride: int, max_depth: int, *, small: bool, late: bool
+) -> nn.Module:
     # The last stages gain most from squeeze-excitation, and there it costs least.
     default = "yes" if late else "no"
+    kernels, expansions = ([3, 5], [2, 3, 4]) if small else ([3, 5, 7], [3, 4, 6])
 
     def squeeze_excite(channels: Any) -> nn.Module:
         return aw.layer(
@@ -161,8 +173,8 @@ def _stage(in_channels: Any, width: Any, stride: int, max_depth: int, *, late: b
         return InvertedBottleneck(
             in_channels if i == 0 else width,
             width,
-            kernel=aw.choice("kernel", [3, 5, 7]),
-            expansion=aw.choice("expansion", [3, 4, 6]),
+            kernel=aw.choice("kernel", kernels),
+            expansion=aw.choice("expansion", expansions, default=3),
             stride=stride if i == 0 else 1,
             squeeze_excite=squeeze_excite,
             activation=_activation,

@@ -90,9 +90,10 @@ class ResNetCNN(nn.Module):
             if scale.stem_stride == 4:
                 self.stem.append(nn.MaxPool2d(3, 2, 1))
         stages = []
+        factors = (0.5, 0.75, 1, 1.25) if scale.is_small else (0.5, 0.75, 1, 1.5, 2)
         for i, (stride, usual) in enumerate(zip(scale.strides, scale.widths(), strict=True)):
             with aw.scope(f"stage{i + 1}"):
-                width = aw.choice("width", around(usual, 0.5, 0.75, 1, 1.5, 2), default=usual)
+                width = aw.choice("width", around(usual, *factors), default=usual)
                 default = _default_block(i, scale.n_stages)
                 stages.append(_stage(channels, width, stride, max_blocks, default))
                 channels = width

@@ -34,6 +34,18 @@ class ImageScale:
     base: int
 
     @property
+    def is_small(self) -> bool:
+        """Whether a side has so few pixels (below 12) that one kernel of 5 sees most of the image.
+
+        Such data are learned by networks of some 10,000 parameters, and that is what the spaces
+        are sized to.
+
+        >>> image_scale("x", (1, 8, 8)).is_small, image_scale("x", (1, 28, 28)).is_small
+        (True, False)
+        """
+        return _side(self.height, self.width) < 12
+
+    @property
     def n_stages(self) -> int:
         """Number of stages."""
         return len(self.strides)
@@ -73,9 +85,7 @@ def image_scale(name: str, input_shape: Sequence[int]) -> ImageScale:
     [1, 1, 2, 4]
     """
     channels, height, width = check_image_shape(name, input_shape)
-    side = math.sqrt(height * width)
-    # A long narrow image must not be halved away along its short side.
-    side = min(side, 4.0 * min(height, width))
+    side = _side(height, width)
     n_halvings = min(5, max(0, round(math.log2(side / 4.0))))
     if side < 12:
         strides: tuple[int, ...] = (1, 2, 2) if side >= 7 else (1, 2)
@@ -98,6 +108,11 @@ def around(usual: int, *factors: float) -> list[int]:
     [8, 12, 16, 24]
     """
     return sorted({usual if factor == 1 else _round(usual * factor) for factor in factors})
+
+
+def _side(height: int, width: int) -> float:
+    # A long narrow image must not be halved away along its short side.
+    return min(math.sqrt(height * width), 4.0 * min(height, width))
 
 
 def _round(width: float) -> int:
