@@ -1,7 +1,8 @@
-"""The one training loop: recipes, fitting inside a time allowance, prediction, baselines."""
+"""The one training loop: recipes, fitting inside a time allowance, prediction.
 
-from archwright.training.baselines import BaselineScore as BaselineScore
-from archwright.training.baselines import baselines as baselines
+Scikit-learn's lines to beat are in `archwright.training.baselines`.
+"""
+
 from archwright.training.distillation import distillation_loss as distillation_loss
 from archwright.training.inference import evaluate as evaluate
 from archwright.training.inference import predict as predict
@@ -16,12 +17,10 @@ from archwright.training.timing import row_seconds as row_seconds
 
 __all__ = [
     "RECIPE_FIELDS",
-    "BaselineScore",
     "Fit",
     "Pace",
     "Recipe",
     "StopTraining",
-    "baselines",
     "distillation_loss",
     "evaluate",
     "fastest_threads",

@@ -187,8 +187,8 @@ def _models(task: Task, seed: int, n_threads: int) -> Iterator[_Model]:
 def _fit(model: _Model, x: Array, y: Array, allowance: float, seed: int) -> tuple[Any, int]:
     """The model fitted on as many rows as the allowance is for, and how many these were.
 
-    A few rows first, then, where all are too many by the time these took, a few times more: how
-    time grows with the rows shows only then (boosting has a large share that does not).
+    A few rows first, then three times as many before many times as many: how time grows with the
+    rows shows only then (boosting has a large share that does not, kernels have more).
     """
     order = np.random.default_rng(seed).permutation(len(x))
     deadline = perf_counter() + allowance
@@ -204,12 +204,11 @@ def _fit(model: _Model, x: Array, y: Array, allowance: float, seed: int) -> tupl
         n_rows = n_next
         left = 0.9 * (deadline - perf_counter())
         n_affordable = int(n_rows * max(left / took, 0.0) ** (1.0 / power))
-        if n_affordable >= len(x):
-            n_next = len(x)
-        elif n_affordable >= 9 * n_rows:
+        known = before > 0.0
+        if min(n_affordable, len(x)) >= 9 * n_rows and not known:
             n_next = 3 * n_rows
         else:
-            n_next = n_affordable
+            n_next = min(n_affordable, len(x))
         if n_rows == len(x) or n_next < 1.5 * n_rows:
             return fitted, n_rows
 

@@ -62,9 +62,11 @@ class Pace:
 
     def progress(self, step: float) -> float:
         """Progress after `step` steps, between 0 and 1."""
+        if step >= self.n_steps:
+            return 1.0
         for start, progress, end in reversed(self.pieces):
             if step >= start:
-                return min(1.0, progress + (1.0 - progress) * (step - start) / (end - start))
+                return progress + (1.0 - progress) * (step - start) / (end - start)
         return 0.0
 
     def heading(self, *, for_step: int, at_step: int) -> Pace:
@@ -139,10 +141,10 @@ class Guard:
         if left < 1:
             return pace
         affordable = self.affordable(now)
-        if affordable < 0.97 * left:
+        if affordable < 0.97 * left - 0.003 * pace.n_steps:
             # Annealing takes some steps, even where the time is up.
             end = step + min(left, max(affordable, 1 + self.n_steps // 100))
-        elif affordable > 1.1 * left and pace.progress(step) < 0.8:
+        elif affordable > left + 0.1 * pace.n_steps and pace.progress(step) < 0.8:
             end = min(self.n_steps, step + int(0.97 * affordable))
         else:
             return pace
