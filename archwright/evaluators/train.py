@@ -164,9 +164,10 @@ class Train:
         if "epochs" not in candidate.hyper:
             recipe = recipe.replace(epochs=self.epochs_of(final=True))
         n_threads = candidate.n_threads
-        if n_threads is not None and n_threads > 1 and candidate.device == "cpu":
+        if candidate.device == "cpu" and (seconds is not None or n_threads):
+            # Also warms torch up, whose first steps would mislead a fit that plans by its own.
             n_threads = fastest_threads(
-                candidate.model(), self.task, recipe, choices=[1, n_threads]
+                candidate.model(), self.task, recipe, choices=[1, n_threads or 1]
             )
         options: dict[str, Any] = {
             "seed": candidate.seed,

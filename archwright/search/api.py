@@ -237,7 +237,12 @@ def _resolve(space: Space | str, evaluate: Any) -> tuple[Any, Space, str]:
     name = space
     if name == "auto":
         name = suggest(task.modality, tuple(task.input_shape), len(task.train))
-    built = build_space(name, input_shape=tuple(task.input_shape), n_outputs=task.n_outputs)
+    built = build_space(
+        name,
+        input_shape=tuple(task.input_shape),
+        n_outputs=task.n_outputs,
+        n_rows=len(task.train),
+    )
     return evaluate, built, name
 
 

@@ -172,7 +172,7 @@ def _n_wanted(seconds: float) -> float:
     Few and well trained while time is short, since a ranking after too little training is chance;
     more of them with the square root of the time.
     """
-    return 6.0 + 4.0 * math.sqrt(seconds / 60.0)
+    return 8.0 + 5.0 * math.sqrt(seconds / 60.0)
 
 
 def _flops_at(row_seconds: float, timed: Sequence[float], flops: Sequence[float]) -> float | None:

@@ -453,7 +453,7 @@ class Run:
             seconds = max(left - plan.reserve_seconds, 0.5 * (plan.final_seconds or left))
         own_job = job or Job(self.space, self.evaluator)
         n_cores = n_usable_cores()
-        pool = Processes(1, n_threads=n_cores)
+        pool = Processes(1, n_threads=n_cores, prepare=warm_up)
         start = time.monotonic()
         try:
             networks = train_finals(
