@@ -67,7 +67,7 @@ _HOMES = {
     "archwright.training": ("Recipe",),
     "archwright.evaluators": ("Candidate", "Table", "Train"),
     "archwright.strategies": ("Grid", "LocalSearch", "RandomSearch", "RegularizedEvolution"),
-    "archwright.search": ("load", "resume", "search"),
+    "archwright.runs": ("load", "resume", "search"),
     "archwright.export": ("load_exported",),
 }
 _HOME_OF = {name: home for home, names in _HOMES.items() for name in names}

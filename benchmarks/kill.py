@@ -52,7 +52,7 @@ def is_worker(process):
 
 
 def finished(run):
-    from archwright.search import load
+    from archwright.runs import load
 
     if not (run / "run.json").exists():
         return {}

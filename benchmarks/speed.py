@@ -26,7 +26,7 @@ from pathlib import Path
 
 from archwright.evaluators import Table
 from archwright.ledger import OptunaLedger
-from archwright.search import search
+from archwright.runs import search
 from archwright.space import Choice, Space
 from archwright.trials import Objective, Trial
 

@@ -10,7 +10,9 @@ HEAVY = {"torch", "pandas", "sklearn", "optuna", "onnx", "onnxruntime", "matplot
 
 def _loaded_after(code):
     script = f"import sys\n{code}\nprint(*sorted({{n.split('.')[0] for n in sys.modules}}))"
-    done = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True, check=True)
+    done = subprocess.run(
+        [sys.executable, "-c", script], capture_output=True, text=True, check=True
+    )
     return set(done.stdout.splitlines()[-1].split())
 
 

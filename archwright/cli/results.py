@@ -35,7 +35,7 @@ def show(
     from rich.console import Console
 
     from archwright.report import summary_card
-    from archwright.search import load
+    from archwright.runs import load
 
     result = load(run)
     console = Console()
@@ -61,7 +61,7 @@ def report(
     """
     check_run(run)
     from archwright.report import write_report
-    from archwright.search import load
+    from archwright.runs import load
 
     path = write_report(load(run), run / "report.html" if out is None else out)
     typer.echo(str(path))
@@ -104,7 +104,7 @@ def export(
     check_minutes(minutes)
     check_run(run)
     check_out(out)
-    from archwright.search import load
+    from archwright.runs import load
 
     result = load(run)
     number = result.best.number if trial is None and not result.finals else trial
@@ -210,7 +210,7 @@ def _trial(result: Result, number: int) -> Trial:
 
 
 def _call(run: Path) -> tuple[Any, Any]:
-    """The space and the evaluator of the run, as `archwright.search` kept them."""
+    """The space and the evaluator of the run, as `archwright.runs` kept them."""
     import pickle
 
     path = run / "call.pkl"

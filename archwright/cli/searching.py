@@ -233,7 +233,7 @@ def search(
         },
     )
     # Heavy from here on: what could be wrong with the arguments alone has been said.
-    from archwright.search import search as run_search
+    from archwright.runs import search as run_search
 
     progress = reporter(quiet=quiet)
     with progress:
@@ -288,7 +288,7 @@ def resume(
     check_minutes(minutes)
     check_count("--workers", workers)
     check_run(run)
-    from archwright.search import resume as run_again
+    from archwright.runs import resume as run_again
 
     given = {"trials": trials, "minutes": minutes, "workers": workers}
     changes: dict[str, Any] = {k: v for k, v in given.items() if v is not None}

@@ -39,7 +39,7 @@ def write_report(result: Result, path: str | Path = "report.html") -> Path:
     """Write the report of a search: one self-contained HTML file.
 
     Args:
-        result: what `archwright.search` or `archwright.load` returned. `Result.info` may hold
+        result: what `archwright.runs` or `archwright.load` returned. `Result.info` may hold
             what only the search knows: ``task``, ``space``, ``strategy``, ``seed``, ``command``,
             ``stopped``, ``seconds`` and ``*_seconds`` by phase, ``workers``, ``versions``,
             ``machine``, ``notes``, ``not_tried``, ``recipe``, ``random_line`` with

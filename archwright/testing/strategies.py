@@ -81,10 +81,8 @@ def _check_run(
         n_seen = len(history.seen)
         proposal = strategy.propose(history, Random(number))
         if proposal is None:
-            assert (
-                (math.isfinite(space.size)
-                and n_seen == space.size)
-                or isinstance(_first_real(space), Real)
+            assert (math.isfinite(space.size) and n_seen == space.size) or isinstance(
+                _first_real(space), Real
             ), f"{name}: gave up after {n_seen} of {space.size} architectures"
             return
         reason = space.why_not(proposal.architecture)

@@ -99,7 +99,7 @@ class Objective:
         minimize: str | Iterable[str] | None = None,
         limits: Mapping[str, LimitLike] | None = None,
     ) -> Objective:
-        """From the arguments of `archwright.search`.
+        """From the arguments of `archwright.runs`.
 
         Args:
             maximize: metric or metrics to maximise; these come first.

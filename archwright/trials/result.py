@@ -89,7 +89,7 @@ class Final:
 
 @dataclass
 class Result:
-    """What `archwright.search` returns.
+    """What `archwright.runs` returns.
 
     Attributes:
         history: every trial.
@@ -184,7 +184,7 @@ class Result:
         Raises:
             InputError: there is no trained network: none was trained, or ``final=False``.
         """
-        from archwright.search import export_result
+        from archwright.runs import export_result
 
         if self.model is None:
             raise InputError(

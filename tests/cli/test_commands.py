@@ -13,8 +13,8 @@ from archwright.errors import DataError, ExportError, InfeasibleError, MissingEx
 from tests.report import samples
 
 runner = CliRunner()
-# Not by its dotted name: `archwright.search` is the function of that name, too.
-SEARCH = importlib.import_module("archwright.search")
+# Not by its dotted name: `archwright.runs` is the function of that name, too.
+SEARCH = importlib.import_module("archwright.runs")
 
 
 @pytest.fixture
@@ -41,9 +41,7 @@ def calls(monkeypatch, tmp_path):
     monkeypatch.setattr("archwright.tasks.load", load_task, raising=False)
     monkeypatch.setattr(SEARCH, "search", search)
     monkeypatch.setattr(SEARCH, "resume", resume)
-    monkeypatch.setattr(
-        "archwright.search.load", lambda folder: samples.mobile_result(folder=folder)
-    )
+    monkeypatch.setattr("archwright.runs.load", lambda folder: samples.mobile_result(folder=folder))
     monkeypatch.setattr("archwright.cli.searching.space_names", lambda: ["mlp", "mobilenet"])
     monkeypatch.chdir(tmp_path)
     return made

@@ -152,5 +152,5 @@ def test_canonical_duplicates_are_not_proposed():
 
 
 def test_unknown_decision_is_refused():
-    with pytest.raises(SpaceError, match="'b'|b"):
+    with pytest.raises(SpaceError, match="b"):
         Space({"a": Choice((1,))}).decision("b")

@@ -151,7 +151,7 @@ def test_frame_has_a_row_a_trial():
 
 def test_result_without_a_network_says_how_to_get_one(tmp_path):
     result = Result(History(SPACE, Objective.of(maximize="a")))
-    with pytest.raises(InputError, match="candidate.save"):
+    with pytest.raises(InputError, match=r"candidate\.save"):
         result.export(tmp_path / "x")
 
 

@@ -15,10 +15,10 @@ from filelock import FileLock, Timeout
 from archwright.errors import InputError, LedgerError, unknown_name
 from archwright.evaluators import EvaluatorLike, check_evaluator
 from archwright.executors import Executor
-from archwright.search.checks import check_folder, check_number, parse_limits
-from archwright.search.loop import Progress
-from archwright.search.record import CALL, read_run, result_from
-from archwright.search.run import Run, is_finite
+from archwright.runs.checks import check_folder, check_number, parse_limits
+from archwright.runs.loop import Progress
+from archwright.runs.record import CALL, read_run, result_from
+from archwright.runs.run import Run, is_finite
 from archwright.space import Space
 from archwright.strategies import Strategy, as_strategy
 from archwright.trials import Objective, Result

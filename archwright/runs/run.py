@@ -19,16 +19,16 @@ import cloudpickle
 from archwright.errors import InputError, LedgerError
 from archwright.executors import Adapted, Executor, InProcess, Processes
 from archwright.ledger import Ledger, MemoryLedger
-from archwright.search.checks import n_usable_cores
-from archwright.search.finish import export_network, metrics_of, train_finals
-from archwright.search.loop import Clock, Costs, Loop, Progress
-from archwright.search.plan import (
+from archwright.runs.checks import n_usable_cores
+from archwright.runs.finish import export_network, metrics_of, train_finals
+from archwright.runs.loop import Clock, Costs, Loop, Progress
+from archwright.runs.plan import (
     N_SAMPLES_TIMED,
     WORKER_SECONDS,
     Plan,
     plan_training,
 )
-from archwright.search.record import (
+from archwright.runs.record import (
     CALL,
     EXPORT,
     JOURNAL,
@@ -42,7 +42,7 @@ from archwright.search.record import (
     write_result,
     write_run,
 )
-from archwright.search.worker import Job, warm_up
+from archwright.runs.worker import Job, warm_up
 from archwright.space import Architecture, Space
 from archwright.strategies import RandomSearch, Strategy, name_of
 from archwright.trials import (

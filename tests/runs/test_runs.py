@@ -12,7 +12,7 @@ import pytest
 
 from archwright.errors import InfeasibleError, InputError, LedgerError
 from archwright.evaluators import Table
-from archwright.search import load, resume, search
+from archwright.runs import load, resume, search
 from archwright.space import Choice, Real, Space
 from archwright.strategies import RegularizedEvolution
 from archwright.trials import Proposal
@@ -285,7 +285,7 @@ def test_workers_that_die_or_hang_are_failed_trials():
 
 SCRIPT = """
 import sys
-from archwright.search import search
+from archwright.runs import search
 from archwright.space import Choice, Space
 space = Space({f"d{i}": Choice(range(4)) for i in range(4)})
 def evaluate(candidate):

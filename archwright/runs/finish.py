@@ -12,7 +12,7 @@ from typing import Any
 
 from archwright.errors import ArchwrightError, InputError, MissingExtraError
 from archwright.executors import Executor
-from archwright.search.worker import Job
+from archwright.runs.worker import Job
 from archwright.space import Architecture
 from archwright.trials import Final, History, Result, Trial
 

@@ -14,7 +14,7 @@ from archwright.errors import TimeLimitExceeded, WorkerDied
 from archwright.evaluators import Candidate, EvaluatorLike, Outcome, run_evaluation
 from archwright.executors import Executor, InProcess
 from archwright.ledger import Ledger, MemoryLedger
-from archwright.search.worker import Job
+from archwright.runs.worker import Job
 from archwright.space import Architecture
 from archwright.strategies import Strategy
 from archwright.trials import History, Proposal, Trial
