@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from random_spaces import domains
+from tests.space.random_spaces import domains
 
 from archwright.errors import SpaceError
 from archwright.space import Choice, Integer, Real, Subset, domain_from_dict, integer, real

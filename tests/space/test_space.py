@@ -7,7 +7,7 @@ from collections import Counter
 import pytest
 from hypothesis import assume, given, settings
 from hypothesis import strategies as st
-from random_spaces import spaces
+from tests.space.random_spaces import spaces
 
 from archwright.errors import ArchitectureError, SpaceError
 from archwright.space import (
