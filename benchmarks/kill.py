@@ -20,7 +20,7 @@ from pathlib import Path
 
 import psutil
 
-N_TRIALS = 80
+N_TRIALS = 300
 CHILD = f"""
 import sys
 import archwright as aw
@@ -76,7 +76,7 @@ def main():
         for round_ in range(1, options.rounds + 1):
             if process is None or process.poll() is not None:
                 process = subprocess.Popen(call, env=environment, stderr=subprocess.DEVNULL)
-            wait = time.monotonic() + rng.uniform(3.0, 15.0)
+            wait = time.monotonic() + rng.uniform(3.0, 9.0)
             while time.monotonic() < wait and process.poll() is None:
                 time.sleep(0.05)
             workers = []

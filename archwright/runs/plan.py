@@ -82,6 +82,7 @@ def plan_training(
     device: str,
     exports: bool,
     n_finals: int = 1,
+    n_searches: int = 1,
 ) -> Plan:
     """Plan a search from the measured speed of the space's default network and a larger one.
 
@@ -97,6 +98,7 @@ def plan_training(
         device: where training runs.
         exports: whether an export is to follow.
         n_finals: networks that are trained at the end.
+        n_searches: searches that share the time, such as this and a random one beside it.
 
     Raises:
         InputError: the time is too short for a single training to end.
@@ -133,8 +135,9 @@ def plan_training(
         )
     final = min(max(0.2 * usable, min(final_needs, 0.5 * usable)), usable - shortest)
     search = usable - final
-    wanted = n_trials or _n_wanted(search * n_workers)
-    affordable = search * n_workers / (wanted * epoch_seconds)
+    training = search * n_workers / n_searches
+    wanted = n_trials or _n_wanted(training)
+    affordable = training / (wanted * epoch_seconds)
     epochs, n_rows, notes = min(full, affordable), None, []
     if evaluator.recipe.epochs is not None:
         epochs = full
@@ -151,7 +154,7 @@ def plan_training(
     # Whole epochs, so that what is printed is what was done.
     epochs = float(round(epochs)) if epochs >= 2 else epochs
     expected = epochs * epoch_seconds * (n_rows or n_train) / n_train
-    ratio = min(final / max(0.3 * final_needs, 1e-9), 0.25 * search * n_workers / expected)
+    ratio = min(final / max(0.3 * final_needs, 1e-9), 0.25 * training / expected)
     max_flops = _flops_at(ratio * timed[0], timed, flops)
     return Plan(
         epochs=epochs,

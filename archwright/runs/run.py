@@ -329,7 +329,8 @@ class Run:
             flops,
             seconds=self._left(),
             n_trials=self.n_trials,
-            n_workers=max(1, self.n_workers) * (2 if self.compare_random else 1),
+            n_workers=max(1, self.n_workers),
+            n_searches=2 if self.compare_random else 1,
             n_threads=max(1, n_cores // max(1, self.n_workers)),
             n_cores=n_cores,
             device=device,
@@ -519,9 +520,9 @@ class Run:
             ),
         }
         for name, (kept, wanted) in known.items():
-            if (kept != wanted and not name.startswith("space")) or (
-                name == "space" and None not in (kept, wanted) and kept != wanted
-            ):
+            # A dynamic space has no fingerprint to compare.
+            unknown = name == "space" and None in (kept, wanted)
+            if kept != wanted and not unknown:
                 raise LedgerError(
                     f"the folder {str(self.folder)!r} holds the run of another search: its {name} "
                     f"is {_short(kept)}, this call's is {_short(wanted)}. Choose another folder, "
@@ -541,6 +542,8 @@ class Run:
     def _loaded(self, previous: dict[str, Any], history: History) -> Result:
         assert self.folder is not None
         result = result_from(self.folder, previous, self.space)
+        if history.best is None:
+            raise nothing_found(history)
         result.task = getattr(self.evaluator, "task", None)
         return result
 

@@ -76,20 +76,23 @@ class Pace:
 
 
 def mean_without_outliers(seconds: Sequence[float]) -> float:
-    """The mean of all but the slowest tenth: a stall of the machine is no property of a step.
+    """The mean of all but the slowest tenth, of at least one where there are four.
 
-    >>> mean_without_outliers([1.0] * 9 + [50.0])
-    1.0
+    >>> mean_without_outliers([1.0, 2.0, 1.5, 50.0])
+    1.5
     """
-    kept = sorted(seconds)[: max(1, len(seconds) - len(seconds) // 10)]
+    n_outliers = math.ceil(len(seconds) / 10) if len(seconds) >= 4 else 0
+    kept = sorted(seconds)[: len(seconds) - n_outliers]
     return sum(kept) / len(kept)
 
 
 class Guard:
     """Keeps a run inside its time: shortens or lengthens what is left of its schedule.
 
-    The time of a step is the median of the last five intervals, so one stall does not count as a
-    slow machine; the time it took is gone all the same.
+    The time of a step to come is judged by as long a past as half of what is left, at least five
+    intervals: a machine shared with others is slow for a while now and then, and a schedule cut
+    for each such while would leave much of its time unused. The slowest tenth of the intervals is
+    left out, so one stall does not count as a slow machine; the time it took is gone all the same.
 
     Attributes:
         n_steps: the most steps the run may take.
@@ -108,7 +111,7 @@ class Guard:
         self.n_steps = n_steps
         self._deadline = deadline
         self._interval = interval
-        self._step_seconds = deque([step_seconds], maxlen=5)
+        self._step_seconds = deque([step_seconds], maxlen=50)
         self._validation_seconds = deque([validation_seconds], maxlen=5)
         self._steps_per_validation = steps_per_validation
         self._since = math.inf
@@ -125,8 +128,10 @@ class Guard:
 
     def affordable(self, now: float) -> int:
         """How many steps, with their validations, fit into the time left; may be negative."""
+        n_ahead = (self._deadline - now) / self._interval
+        past = list(self._step_seconds)[-max(5, round(0.5 * n_ahead)) :]
         validation = median(self._validation_seconds)
-        step = median(self._step_seconds) + validation / self._steps_per_validation
+        step = mean_without_outliers(past) + validation / self._steps_per_validation
         return int((self._deadline - now - validation) / step)
 
     def due(self, now: float) -> bool:
@@ -144,8 +149,8 @@ class Guard:
         if affordable < 0.97 * left - 0.003 * pace.n_steps:
             # Annealing takes some steps, even where the time is up.
             end = step + min(left, max(affordable, 1 + self.n_steps // 100))
-        elif affordable > left + 0.1 * pace.n_steps and pace.progress(step) < 0.8:
-            end = min(self.n_steps, step + int(0.97 * affordable))
+        elif affordable > left + 0.05 * pace.n_steps and pace.progress(step) < 0.97:
+            end = min(self.n_steps, step + max(left, int(0.97 * affordable)))
         else:
             return pace
         return pace if end == pace.n_steps else pace.heading(for_step=end, at_step=step)

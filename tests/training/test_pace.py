@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import random
 from itertools import pairwise
 
 import pytest
@@ -108,3 +109,18 @@ def test_validation_counts_but_not_as_training():
     watch.validated(5.0)
     assert not watch.due(6.9)
     assert watch.due(7.1)
+
+
+@pytest.mark.parametrize("seed", range(20))
+def test_a_machine_that_is_slow_now_and_then_uses_its_time(seed):
+    rng = random.Random(seed)
+    spells = [rng.choice([1.0, 1.0, 2.5]) for _ in range(1000)]
+
+    def seconds(step: int) -> float:
+        return 0.1 * spells[step // 40]
+
+    first = 0.1 * rng.choice([1.0, 2.5])
+    watch = guard(n_steps=5000, step_seconds=first)
+    now, pace = run(watch, Pace.straight(watch.affordable(0.0)), seconds)
+    assert 88.0 < now < 103.0
+    assert len(pace.pieces) < 25
