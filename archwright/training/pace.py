@@ -89,7 +89,7 @@ def mean_without_outliers(seconds: Sequence[float]) -> float:
 class Guard:
     """Keeps a run inside its time: shortens or lengthens what is left of its schedule.
 
-    The time of a step to come is judged by as long a past as half of what is left, at least five
+    The time of a step to come is judged by as long a past as half of what is left, at least two
     intervals: a machine shared with others is slow for a while now and then, and a schedule cut
     for each such while would leave much of its time unused. The slowest tenth of the intervals is
     left out, so one stall does not count as a slow machine; the time it took is gone all the same.
@@ -129,7 +129,7 @@ class Guard:
     def affordable(self, now: float) -> int:
         """How many steps, with their validations, fit into the time left; may be negative."""
         n_ahead = (self._deadline - now) / self._interval
-        past = list(self._step_seconds)[-max(5, round(0.5 * n_ahead)) :]
+        past = list(self._step_seconds)[-max(2, round(0.5 * n_ahead)) :]
         validation = median(self._validation_seconds)
         step = mean_without_outliers(past) + validation / self._steps_per_validation
         return int((self._deadline - now - validation) / step)
@@ -148,7 +148,7 @@ class Guard:
         affordable = self.affordable(now)
         if affordable < 0.97 * left - 0.003 * pace.n_steps:
             # Annealing takes some steps, even where the time is up.
-            end = step + min(left, max(affordable, 1 + self.n_steps // 100))
+            end = step + min(left, max(affordable, 1 + pace.n_steps // 100))
         elif affordable > left + 0.05 * pace.n_steps and pace.progress(step) < 0.97:
             end = min(self.n_steps, step + max(left, int(0.97 * affordable)))
         else:
