@@ -21,7 +21,7 @@ from archwright.training.inference import check_outputs, evaluating, inference_b
 from archwright.training.layout import lay_out, use_channels_last
 from archwright.training.mixing import cutmix, mixup
 from archwright.training.optimizers import build_optimizer
-from archwright.training.pace import Guard, Pace, mean_without_outliers
+from archwright.training.pace import Guard, Pace, Stretch
 from archwright.training.recipe import Recipe
 from archwright.training.runtime import is_out_of_memory, resolve_device, threads
 from archwright.training.schedules import schedule
@@ -448,7 +448,7 @@ class _Run:
             interval=0.02 * allowance,
             n_steps=n_steps,
             # The first steps allocate memory and build kernels.
-            step_seconds=mean_without_outliers(times[3:] or times[-1:]),
+            rehearsed=[Stretch(seconds, 1) for seconds in times[3:] or times[-1:]],
             validation_seconds=validation_seconds,
             steps_per_validation=self.validate_every * self.steps_per_epoch,
         )

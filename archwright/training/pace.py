@@ -75,15 +75,33 @@ class Pace:
         return Pace((*kept, (at_step, self.progress(at_step), for_step)))
 
 
-def mean_without_outliers(seconds: Sequence[float]) -> float:
-    """The mean of all but the slowest tenth, of at least one where there are four.
+@dataclass(frozen=True)
+class Stretch:
+    """Some steps in a row, and what they took in all."""
 
-    >>> mean_without_outliers([1.0, 2.0, 1.5, 50.0])
-    1.5
+    seconds: float
+    n_steps: int
+
+    @property
+    def step_seconds(self) -> float:
+        """Of one step."""
+        return self.seconds / self.n_steps
+
+
+def usual_step_seconds(stretches: Sequence[Stretch]) -> float:
+    """The mean time of a step, without the slowest tenth of the stretches.
+
+    Of four and more at least one is left out: a stall of the machine is no property of a step.
+
+    >>> usual_step_seconds([Stretch(3.0, 1), Stretch(1.0, 9)])
+    0.4
+    >>> usual_step_seconds([Stretch(1.0, 10)] * 3 + [Stretch(50.0, 1)])
+    0.1
     """
-    n_outliers = math.ceil(len(seconds) / 10) if len(seconds) >= 4 else 0
-    kept = sorted(seconds)[: len(seconds) - n_outliers]
-    return sum(kept) / len(kept)
+    n_stalls = math.ceil(len(stretches) / 10) if len(stretches) >= 4 else 0
+    by_speed = sorted(stretches, key=lambda stretch: stretch.step_seconds)
+    kept = by_speed[: len(stretches) - n_stalls]
+    return sum(one.seconds for one in kept) / sum(one.n_steps for one in kept)
 
 
 class Guard:
@@ -104,43 +122,46 @@ class Guard:
         deadline: float,
         interval: float,
         n_steps: int,
-        step_seconds: float,
+        rehearsed: Sequence[Stretch],
         validation_seconds: float = 0.0,
         steps_per_validation: int = 1,
     ) -> None:
         self.n_steps = n_steps
         self._deadline = deadline
         self._interval = interval
-        self._step_seconds = deque([step_seconds], maxlen=50)
+        self._stretches = deque(rehearsed, maxlen=60)
         self._validation_seconds = deque([validation_seconds], maxlen=5)
         self._steps_per_validation = steps_per_validation
-        self._since = math.inf
+        self._begun = self._since = math.inf
         self._at_step = 0
 
     def start(self, now: float) -> None:
         """The run begins."""
-        self._since = now
+        self._begun = self._since = now
 
     def validated(self, seconds: float) -> None:
         """A validation took so long; it does not count as training."""
         self._validation_seconds.append(seconds)
+        self._begun += seconds
         self._since += seconds
 
     def affordable(self, now: float) -> int:
         """How many steps, with their validations, fit into the time left; may be negative."""
         n_ahead = (self._deadline - now) / self._interval
-        past = list(self._step_seconds)[-max(2, round(0.5 * n_ahead)) :]
+        past = list(self._stretches)[-max(2, round(0.5 * n_ahead)) :]
         validation = median(self._validation_seconds)
-        step = mean_without_outliers(past) + validation / self._steps_per_validation
+        step = usual_step_seconds(past) + validation / self._steps_per_validation
         return int((self._deadline - now - validation) / step)
 
     def due(self, now: float) -> bool:
         """Whether it is time to `adjust` again."""
-        return now - self._since >= self._interval
+        # Often at first: what was rehearsed in a busy moment may be wrong by a factor.
+        interval = 0.1 * self._interval + 0.5 * (self._since - self._begun)
+        return now - self._since >= min(self._interval, interval)
 
     def adjust(self, pace: Pace, step: int, now: float) -> Pace:
         """The pace for the rest of the run, after `step` steps."""
-        self._step_seconds.append((now - self._since) / (step - self._at_step))
+        self._stretches.append(Stretch(now - self._since, step - self._at_step))
         self._since, self._at_step = now, step
         left = pace.n_steps - step
         if left < 1:

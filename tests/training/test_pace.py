@@ -8,7 +8,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from archwright.errors import InputError
-from archwright.training.pace import Guard, Pace
+from archwright.training.pace import Guard, Pace, Stretch
 
 
 @given(st.lists(st.tuples(st.integers(1, 50), st.integers(1, 200)), max_size=6))
@@ -54,9 +54,9 @@ def test_a_pace_is_read_back_from_json_lists():
     assert Pace([list(piece) for piece in pace.pieces]) == pace
 
 
-def guard(**changes: float) -> Guard:
-    settings = {"deadline": 100.0, "interval": 2.0, "n_steps": 1000, "step_seconds": 0.1}
-    return Guard(**{**settings, **changes})
+def guard(*, step_seconds: float = 0.1, **changes: float) -> Guard:
+    settings = {"deadline": 100.0, "interval": 2.0, "n_steps": 1000}
+    return Guard(rehearsed=[Stretch(step_seconds, 1)], **{**settings, **changes})
 
 
 def run(watch: Guard, pace: Pace, step_seconds) -> tuple[float, Pace]:
@@ -107,8 +107,8 @@ def test_validation_counts_but_not_as_training():
     assert watch.affordable(0.0) == 475
     watch.start(0.0)
     watch.validated(5.0)
-    assert not watch.due(6.9)
-    assert watch.due(7.1)
+    assert not watch.due(5.1)
+    assert watch.due(5.3)
 
 
 @pytest.mark.parametrize("seed", range(20))
@@ -124,3 +124,12 @@ def test_a_machine_that_is_slow_now_and_then_uses_its_time(seed):
     now, pace = run(watch, Pace.straight(watch.affordable(0.0)), seconds)
     assert 88.0 < now < 103.0
     assert len(pace.pieces) < 40
+
+
+@pytest.mark.parametrize("factor", [0.02, 0.1, 0.5, 2.0, 10.0])
+def test_a_rehearsal_that_was_wrong_is_made_good(factor):
+    watch = guard(n_steps=100_000, step_seconds=1.0)
+    now, pace = run(watch, Pace.straight(watch.affordable(0.0)), lambda _: factor)
+    assert 90.0 < now < 103.0
+    # Not by a long tail after a hasty beginning.
+    assert pace.progress(pace.n_steps // 2) < 0.6
