@@ -77,12 +77,16 @@ class OptunaLedger:
         self._journal: SafeJournalFile | None = None
         self._storage = self._open(storage)
         with _quiet():
-            self._study = optuna.create_study(
-                storage=self._storage,
-                study_name=study_name,
-                directions=["maximize" if g.maximize else "minimize" for g in objective.goals],
-                load_if_exists=True,
-            )
+            # Asking first keeps the journal as it is when a run is only read.
+            try:
+                self._study = optuna.load_study(study_name=study_name, storage=self._storage)
+            except KeyError:
+                self._study = optuna.create_study(
+                    storage=self._storage,
+                    study_name=study_name,
+                    directions=["maximize" if g.maximize else "minimize" for g in objective.goals],
+                    load_if_exists=True,
+                )
         self._study_id = self._study._study_id
         self._check_goals(study_name)
 
