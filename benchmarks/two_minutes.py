@@ -105,7 +105,11 @@ def peers_of_images(x, y, x_test, y_test):
 
 def peers_of_tables(train, test, target, regression):
     from sklearn import ensemble, neural_network
-    from sklearn.compose import make_column_selector, make_column_transformer
+    from sklearn.compose import (
+        TransformedTargetRegressor,
+        make_column_selector,
+        make_column_transformer,
+    )
     from sklearn.impute import SimpleImputer
     from sklearn.pipeline import make_pipeline
     from sklearn.preprocessing import OneHotEncoder, StandardScaler
@@ -125,7 +129,10 @@ def peers_of_tables(train, test, target, regression):
         ("MLP (scikit-learn)", neural_network, f"MLP{kind}"),
         ("gradient boosting", ensemble, f"HistGradientBoosting{kind}"),
     ):
-        model = make_pipeline(columns, getattr(module, maker)(random_state=0))
+        last = getattr(module, maker)(random_state=0)
+        if regression:
+            last = TransformedTargetRegressor(last, transformer=StandardScaler())
+        model = make_pipeline(columns, last)
         with warnings.catch_warnings():
             warnings.simplefilter("ignore")
             model.fit(train.drop(columns=target), train[target])
