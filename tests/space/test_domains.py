@@ -6,10 +6,10 @@ import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from tests.space.random_spaces import domains
 
 from archwright.errors import SpaceError
 from archwright.space import Choice, Integer, Real, Subset, domain_from_dict, integer, real
+from tests.space.random_spaces import domains
 
 fixed = settings(derandomize=True, deadline=None, max_examples=80, database=None)
 

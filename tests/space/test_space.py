@@ -7,7 +7,6 @@ from collections import Counter
 import pytest
 from hypothesis import assume, given, settings
 from hypothesis import strategies as st
-from tests.space.random_spaces import spaces
 
 from archwright.errors import ArchitectureError, SpaceError
 from archwright.space import (
@@ -24,6 +23,7 @@ from archwright.space import (
     real,
 )
 from archwright.testing.spaces import check_space
+from tests.space.random_spaces import spaces
 
 fixed = settings(derandomize=True, deadline=None, max_examples=60, database=None)
 
