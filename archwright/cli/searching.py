@@ -109,7 +109,7 @@ def search(
         typer.Option(
             metavar="NAME=VALUE",
             help="What must hold: params=50k, latency_ms=5ms, size_bytes=1MB, 'accuracy>=0.9'. "
-            "What breaks a limit is not even trained. May be repeated.",
+            "What breaks a limit on a cost is not even trained. May be repeated.",
             rich_help_panel=GOAL,
         ),
     ] = None,

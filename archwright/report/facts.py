@@ -105,12 +105,14 @@ class Counts:
             for n, what in (
                 (self.failed, "failed"),
                 (self.pruned, "stopped early"),
-                (self.infeasible, "outside the limits, not trained"),
             )
             if n
         ]
         noun = "trial" if self.evaluated == 1 else "trials"
-        return f"{self.evaluated:,} {noun}" + (f" ({', '.join(extra)})" if extra else "")
+        text = f"{self.evaluated:,} {noun}" + (f" ({', '.join(extra)})" if extra else "")
+        if self.infeasible:
+            text += f", and {self.infeasible:,} more architectures outside the limits, not trained"
+        return text
 
 
 def counts(result: Result) -> Counts:
@@ -232,6 +234,10 @@ def expected_best(
     return line
 
 
+TRIVIAL = ("most frequent class", "most frequent labels", "mean", "default network")
+"""Baselines that it is no merit to beat."""
+
+
 def verdict(result: Result) -> Verdict:
     """Whether the found network beats the baselines, said with the test's uncertainty."""
     goal = result.objective.primary
@@ -241,6 +247,12 @@ def verdict(result: Result) -> Verdict:
     if not pairs or found is None:
         return Verdict("unknown", "No baseline but the space's default network was judged.")
     rival, rival_value = (max if goal.maximize else min)(pairs, key=lambda pair: pair[1])
+    if all(baseline.name in TRIVIAL for baseline, _ in pairs):
+        return Verdict(
+            "unknown",
+            f"No real baseline was judged, only the trivial one ({rival.name}): the time was too "
+            "short for more.",
+        )
     gain = (found - rival_value) * (1 if goal.maximize else -1)
     mine, theirs = amount(goal.metric, found), amount(goal.metric, rival_value)
     interval = final.interval if final is not None and where == "test" else None

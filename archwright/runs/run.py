@@ -23,6 +23,7 @@ from archwright.runs.checks import n_usable_cores
 from archwright.runs.finish import export_network, metrics_of, train_finals
 from archwright.runs.loop import Clock, Costs, Loop, Progress
 from archwright.runs.plan import (
+    EXPORT_SECONDS,
     N_SAMPLES_TIMED,
     WORKER_SECONDS,
     Plan,
@@ -83,7 +84,12 @@ class Run:
     n_workers: int = 0
     given: Executor | None = None
     info: dict[str, Any] = field(default_factory=dict)
+    _limits_asked: list[str] = field(init=False)
     _starting: list[Any] = field(default_factory=list)
+
+    def __post_init__(self) -> None:
+        # The plan may add one of its own to those that were asked for.
+        self._limits_asked = sorted(str(limit) for limit in self.objective.limits)
 
     # ------------------------------------------------------------------ before
 
@@ -310,8 +316,19 @@ class Run:
             info = previous["info"]
             plan = Plan.from_dict(info["plan"])
             self._planned_at = info["planned_at"]
-            if plan.search_seconds is not None and self.seconds is not None:
-                more = self.seconds - info["seconds_asked"]
+            if self.seconds is not None and plan.search_seconds is None:
+                # The run was begun without a time budget; shares as in a plan with one.
+                usable = max(self.seconds - self._planned_at, 1.0)
+                reserve = min(EXPORT_SECONDS, 0.3 * usable) if self.final is not False else 0.0
+                final = 0.3 * (usable - reserve) if self.trains and self.final is not False else 0.0
+                plan = replace(
+                    plan,
+                    search_seconds=usable - reserve - final,
+                    final_seconds=final,
+                    reserve_seconds=reserve,
+                )
+            elif plan.search_seconds is not None and self.seconds is not None:
+                more = self.seconds - (info["seconds_asked"] or self.seconds)
                 plan = replace(plan, search_seconds=plan.search_seconds + more)
             return plan
         if not self.trains:
@@ -391,20 +408,21 @@ class Run:
     def _costs(self, device: str) -> Costs | None:
         """What is computed of an architecture before it is trained."""
         build = getattr(self.space, "build", None)
-        if build is None or self.input_shape is None:
-            known = {"params", "flops", "macs", "memory_bytes", "latency_ms"}
-            asked = known & set(self.objective.metrics)
-            if asked and build is not None:
-                raise InputError(
-                    f"{', '.join(sorted(asked))} of a network needs the shape of its input: give "
-                    "input_shape=, such as (3, 32, 32)"
-                )
+        if build is None:
             return None
         from archwright.hardware import COSTS, costs
 
         asked_names = [m for m in self.objective.metrics if m in COSTS]
+        if self.input_shape is None:
+            needy = [n for n in asked_names if COSTS[n].needs_forward or COSTS[n].needs_measurement]
+            if needy:
+                raise InputError(
+                    f"{', '.join(sorted(needy))} of a network needs the shape of its input: give "
+                    "search(..., input_shape=...), such as (3, 32, 32), without the batch"
+                )
+        usual = ["params"] if self.input_shape is None else ["params", "flops"]
         cheap = [n for n in asked_names if not COSTS[n].needs_measurement]
-        cheap = list(dict.fromkeys(["params", "flops", *cheap]))
+        cheap = list(dict.fromkeys([*usual, *cheap]))
         dear = [n for n in asked_names if COSTS[n].needs_measurement]
         shape = self.input_shape
 
@@ -427,9 +445,10 @@ class Run:
         from archwright.training.baselines import baselines
 
         left = None if deadline is None else deadline - clock.now()
-        seconds = 60.0 if left is None else max(2.0, 0.1 * left)
+        seconds = 60.0 if left is None else max(4.0, 0.15 * left)
         pool = Processes(1)
-        judge = partial(baselines, seconds=seconds, seed=self.seed)
+        # Their test scores are only reported: nothing is chosen by them.
+        judge = partial(baselines, seconds=seconds, seed=self.seed, score_test=True)
         future = pool.submit(judge, self.evaluator.task)
         try:
             yield
@@ -514,6 +533,7 @@ class Run:
                 (run["info"].get("task") or {}).get("fingerprint"),
                 self.evaluator.task.fingerprint if self.trains else None,
             ),
+            "limits": (run["info"].get("limits_asked"), self._limits_asked),
             "goals": (
                 [[g.metric, g.maximize] for g in objective_from(run["objective"]).goals],
                 [[g.metric, g.maximize] for g in self.objective.goals],
@@ -570,6 +590,7 @@ class Run:
             "metric": self.objective.primary.metric,
             "trials_asked": self.n_trials,
             "seconds_asked": self.seconds,
+            "limits_asked": self._limits_asked,
             "n_workers": self.n_workers,
             "device": device,
             "command": self.command,
@@ -589,6 +610,7 @@ class Run:
             )
         if task is not None:
             facts["task"] = task.summary()
+            facts["notes"] += task.notes
             facts["recipe"] = self.evaluator.resolved.to_dict()
             from archwright.hardware import machine
 

@@ -477,6 +477,14 @@ def to_dates(series: pd.Series, column: Column) -> pd.Series:
             ),
             index=series.index,
         )
+        given = text.notna() & ~text.astype(str).str.strip().isin(_EMPTY)
+        if given.any() and not series[given].notna().any():
+            row = given[given].index[0]
+            raise DataError(
+                f"column {column.name!r} holds dates, but its {int(given.sum())} values "
+                f"cannot be read as dates, such as {text[row]!r} in row {row}: write dates like 2026-11-24, "
+                "or leave the cell empty"
+            )
     if getattr(series.dt, "tz", None) is not None:
         series = series.dt.tz_convert("UTC").dt.tz_localize(None)
     return series

@@ -197,6 +197,7 @@ def test_resuming_continues_as_if_it_had_not_stopped(tmp_path):
         ({"strategy": "random"}, "strategy"),
         ({"space": Space({"a": Choice((1, 2))})}, "space"),
         ({"maximize": None, "minimize": "score"}, "goals"),
+        ({"limits": {"score": 100}}, "limits"),
     ],
 )
 def test_a_folder_of_another_search_is_refused(tmp_path, changes, word):
@@ -337,6 +338,43 @@ def test_evolution_sees_only_what_is_feasible():
     )
     assert limited.best.architecture["d0"] == 0
     assert limited.best.metrics["score"] == 9.0
+
+
+def test_parameters_need_no_input_shape():
+    from torch import nn
+
+    import archwright as aw
+
+    class Net(nn.Module):
+        def __init__(self):
+            super().__init__()
+            self.layer = aw.linear(4, aw.choice("width", [8, 16, 32]))
+
+    space = aw.ModelSpace(Net)
+    limits = {"params": 100}
+    result = search(space, lambda c: 1.0, maximize="score", limits=limits, strategy="grid")
+    assert {t.metrics["params"]: t.state for t in result.trials} == {
+        40: "complete",
+        80: "complete",
+        160: "infeasible",
+    }
+    with pytest.raises(InputError, match=r"flops of a network needs the shape of its input"):
+        search(space, lambda c: 1.0, maximize="score", limits={"flops": 100})
+
+
+def test_a_run_begun_by_trials_goes_on_by_minutes(tmp_path):
+    calls = []
+
+    def evaluate(candidate):
+        calls.append(candidate.number)
+        if len(calls) == 4:
+            raise KeyboardInterrupt
+        return _sum(candidate)
+
+    search(SPACE, evaluate, maximize="score", trials=300, out=tmp_path)
+    more = resume(tmp_path, minutes=5, trials=20)
+    assert len(more.trials) == 20
+    assert more.info["plan"]["search_seconds"] > 200
 
 
 def test_repository_path_is_not_needed(tmp_path, monkeypatch):
