@@ -481,8 +481,8 @@ def to_dates(series: pd.Series, column: Column) -> pd.Series:
         if given.any() and not series[given].notna().any():
             row = given[given].index[0]
             raise DataError(
-                f"column {column.name!r} holds dates, but its {int(given.sum())} values "
-                f"cannot be read as dates, such as {text[row]!r} in row {row}: write dates like 2026-11-24, "
+                f"column {column.name!r} holds dates, but its {int(given.sum())} values cannot be "
+                f"read as dates, such as {text[row]!r} in row {row}: write dates like 2026-11-24, "
                 "or leave the cell empty"
             )
     if getattr(series.dt, "tz", None) is not None:

@@ -371,9 +371,9 @@ def test_a_run_begun_by_trials_goes_on_by_minutes(tmp_path):
             raise KeyboardInterrupt
         return _sum(candidate)
 
-    search(SPACE, evaluate, maximize="score", trials=300, out=tmp_path)
-    more = resume(tmp_path, minutes=5, trials=20)
-    assert len(more.trials) == 20
+    search(SPACE, evaluate, maximize="score", trials=200, out=tmp_path)
+    more = search(SPACE, evaluate, maximize="score", trials=200, minutes=5, out=tmp_path)
+    assert len(more.trials) == 200
     assert more.info["plan"]["search_seconds"] > 200
 
 
