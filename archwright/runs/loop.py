@@ -10,7 +10,7 @@ from pathlib import Path
 from random import Random
 from typing import Any
 
-from archwright.errors import TimeLimitExceeded, WorkerDied
+from archwright.errors import InputError, TimeLimitExceeded, WorkerDied
 from archwright.evaluators import Candidate, EvaluatorLike, Outcome, run_evaluation
 from archwright.executors import Executor, InProcess
 from archwright.ledger import Ledger, MemoryLedger
@@ -172,9 +172,14 @@ class Loop:
         proposal = self._propose(rng)
         if proposal is None:
             return "the space is exhausted"
+        if not isinstance(proposal, Proposal):
+            raise InputError(
+                f"a strategy must propose a Proposal or None, got {type(proposal).__name__} from "
+                f"{type(self.strategy).__name__}: return Proposal(architecture)"
+            )
         trial = Trial(
             number,
-            proposal.architecture,
+            history.space.check(proposal.architecture),
             "running",
             budget=self.budget if proposal.budget is None else proposal.budget,
             origin=proposal.origin,

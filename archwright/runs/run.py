@@ -708,13 +708,15 @@ class Run:
 def is_finite(space: Space) -> bool:
     """Whether the space is known to have an end."""
     try:
-        return math.isfinite(space.size)
+        return space.size != math.inf
     except InputError:
         return False
 
 
 def _size(space: Space) -> float | None:
-    return space.size if is_finite(space) else None
+    # As text beyond what JSON's readers take for a number.
+    size = space.size if is_finite(space) else None
+    return size if size is None or size < 1e300 else None
 
 
 def _fingerprint(space: Space) -> str | None:

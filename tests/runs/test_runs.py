@@ -252,6 +252,28 @@ def test_a_strategy_of_ones_own():
     assert [t.metrics["score"] for t in result.trials] == [0, 1, 2, 3, 1]
 
 
+def test_what_a_strategy_must_not_propose():
+    class Fixed:
+        def __init__(self, answer):
+            self.answer = answer
+
+        def propose(self, history, rng):
+            return self.answer
+
+    with pytest.raises(InputError, match="must propose a Proposal or None, got dict"):
+        search(SPACE, _sum, maximize="score", trials=2, strategy=Fixed({"d0": 1}))
+    with pytest.raises(InputError, match="d0"):
+        search(SPACE, _sum, maximize="score", trials=2, strategy=Fixed(Proposal({"d0": 99})))
+
+
+def test_a_space_larger_than_any_float():
+    space = Space({f"d{i}": Choice(range(10)) for i in range(400)})
+    result = search(space, _sum, maximize="score", trials=2)
+    assert len(result.trials) == 2
+    with pytest.raises(InputError, match="give trials= or minutes="):
+        search(Space({"lr": Real(0.1, 1.0)}), _sum, maximize="score")
+
+
 def test_progress_is_told():
     events = []
     search(SPACE, _sum, maximize="score", trials=20, progress=events.append)
