@@ -111,6 +111,14 @@ def search(
         check_number(name, value, whole=whole, least=least)
     if isinstance(seed, bool) or not isinstance(seed, int):
         raise InputError(f"seed must be a whole number, got {seed!r}")
+    if seed < 0:
+        raise InputError(f"seed must be at least 0, got {seed}")
+    if limits is not None and not isinstance(limits, Mapping):
+        raise InputError(f"limits must be a mapping such as {{'params': '50k'}}, got {limits!r}")
+    if progress is not None and not callable(progress):
+        raise InputError(f"progress must be a function of one mapping, got {progress!r}")
+    if executor is not None and not callable(getattr(executor, "submit", None)):
+        raise InputError(f"executor must have a submit method, got {executor!r}")
     if final not in (True, False, "front"):
         raise InputError(f"final must be True, False or 'front', got {final!r}")
     chosen = as_strategy(strategy)

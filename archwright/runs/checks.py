@@ -43,13 +43,16 @@ def check_folder(out: str | Path | None) -> Path | None:
     if out is None:
         return None
     folder = Path(out)
-    if folder.exists() and not folder.is_dir():
-        raise InputError(f"out={str(out)!r} is a file; name a folder for the run")
     try:
+        if folder.exists() and not folder.is_dir():
+            raise InputError(f"out={str(out)!r} is a file; name a folder for the run")
         folder.mkdir(parents=True, exist_ok=True)
-    except OSError as error:
+    except (OSError, ValueError) as error:
+        if isinstance(error, InputError):
+            raise
+        reason = getattr(error, "strerror", None) or error
         raise InputError(
-            f"the folder {str(out)!r} cannot be made: {error.strerror or error}; choose another"
+            f"the folder {str(out)!r} cannot be made: {reason}; choose another"
         ) from None
     if not os.access(folder, os.W_OK):
         raise InputError(f"the folder {str(out)!r} cannot be written to; choose another")

@@ -110,7 +110,11 @@ def read_run(folder: Path) -> dict[str, Any]:
             "(--out) to a search"
         )
     run = read_json(folder / RUN)
-    assert isinstance(run, dict)
+    if not isinstance(run, dict) or not {"info", "objective", "space"} <= set(run):
+        raise LedgerError(
+            f"{str(folder / RUN)!r} is not the record of a run; the trials are in {JOURNAL}: call "
+            "search(...) again with another folder, or remove this one"
+        )
     return run
 
 

@@ -38,6 +38,7 @@ from archwright.runs.record import (
     STUDY,
     objective_from,
     read_json,
+    read_run,
     result_from,
     space_dict,
     write_result,
@@ -524,7 +525,7 @@ class Run:
     def _previous(self) -> dict[str, Any] | None:
         if self.folder is None or not (self.folder / RUN).exists():
             return None
-        run = read_json(self.folder / RUN)
+        run = read_run(self.folder)
         known = {
             "seed": (run["info"].get("seed"), self.seed),
             "strategy": (run["info"].get("strategy_repr"), repr(self.strategy)),

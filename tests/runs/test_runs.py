@@ -114,6 +114,12 @@ def test_limits_on_results_hold_for_best_and_front():
         ({"trial_seconds": 0}, "trial_seconds"),
         ({"trial_seconds": 3, "workers": 0}, "worker process"),
         ({"seed": 1.5}, "seed"),
+        ({"seed": -1}, "seed must be at least 0"),
+        ({"limits": "params=5"}, "limits must be a mapping"),
+        ({"progress": 3}, "progress"),
+        ({"executor": 3}, "executor"),
+        ({"out": "x" * 400}, "cannot be made"),
+        ({"out": "a\0b"}, "cannot be made"),
         ({"final": "all"}, "final"),
         ({"strategy": "magic"}, "unknown strategy"),
         ({"maximize": None}, "nothing to optimise"),
@@ -213,6 +219,16 @@ def test_loading_what_is_no_run(tmp_path):
         for door in (load, resume):
             with pytest.raises(LedgerError, match="holds no run"):
                 door(folder)
+
+
+@pytest.mark.parametrize("text", ["{}", "[]", "{", '{"info": {}}'])
+def test_a_record_that_is_none(tmp_path, text):
+    search(SPACE, _sum, maximize="score", trials=2, out=tmp_path)
+    (tmp_path / "run.json").write_text(text)
+    with pytest.raises(LedgerError):
+        load(tmp_path)
+    with pytest.raises(LedgerError):
+        search(SPACE, _sum, maximize="score", trials=2, out=tmp_path)
 
 
 def test_a_table_is_an_evaluator():
