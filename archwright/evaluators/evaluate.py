@@ -75,7 +75,7 @@ def run_evaluation(evaluator: EvaluatorLike, candidate: Candidate, metric: str) 
     except (MemoryError, TrialFailure, InputError) as failure:
         kind = OutOfMemory.__name__ if isinstance(failure, MemoryError) else type(failure).__name__
         state, error = "failed", f"{kind}: {failure}"
-    except Exception as failure:
+    except (Exception, SystemExit, GeneratorExit) as failure:
         state = "failed"
         if "out of memory" in str(failure).lower() or "can't allocate memory" in str(failure):
             error = f"{OutOfMemory.__name__}: {failure}"

@@ -189,7 +189,14 @@ class Loop:
         )
         if self.costs is None:
             return trial
-        metrics = dict(self.costs(proposal.architecture))
+        try:
+            metrics = dict(self.costs(proposal.architecture))
+        except Exception as error:  # one that cannot be built or run is a failed trial
+            text = f"{type(error).__name__}: {error}"
+            failed = _with(trial, state="failed", error=text, finished=self.clock.now())
+            self._record(failed)
+            self._n_counted += 1
+            return None
         if history.objective.feasible(metrics):
             self._n_vain = 0
             return _with(trial, metrics=metrics)
@@ -300,6 +307,11 @@ class Loop:
         if outcome.state == "complete":
             self._durations.append(outcome.seconds)
         metrics = {**trial.metrics, **outcome.metrics} if trial.metrics else outcome.metrics
+        if outcome.state == "complete":
+            missing = [g.metric for g in self.history.objective.goals if g.metric not in metrics]
+            if missing:
+                text = f"InputError: the evaluator did not return {', '.join(map(repr, missing))}"
+                outcome = _with(outcome, state="failed", error=text)
         self._record(
             Trial(
                 trial.number,

@@ -290,6 +290,34 @@ def test_a_space_larger_than_any_float():
         search(Space({"lr": Real(0.1, 1.0)}), _sum, maximize="score")
 
 
+def test_one_bad_evaluation_never_ends_the_search(tmp_path):
+    def evaluate(candidate):
+        if candidate.number == 1:
+            raise SystemExit(1)
+        return {"score": 1.0} if candidate.number == 2 else {"score": 1.0, "cost": 1.0}
+
+    goals = {"maximize": "score", "minimize": "cost"}
+    result = search(SPACE, evaluate, trials=4, strategy="random", out=tmp_path, **goals)
+    assert [t.state for t in result.trials] == ["complete", "failed", "failed", "complete"]
+    assert "'cost'" in result.trials[2].error
+
+
+def test_a_network_that_cannot_be_built_is_a_failed_trial():
+    from torch import nn
+
+    import archwright as aw
+
+    class Net(nn.Module):
+        def __init__(self):
+            super().__init__()
+            width = aw.choice("width", [6, 4])
+            self.layers = nn.Sequential(aw.linear(4, width), aw.group_norm(3, width))
+
+    space = aw.ModelSpace(Net)
+    result = search(space, lambda c: 1.0, maximize="score", limits={"params": 1000}, trials=2)
+    assert sorted(t.state for t in result.trials) == ["complete", "failed"]
+
+
 def test_progress_is_told():
     events = []
     search(SPACE, _sum, maximize="score", trials=20, progress=events.append)
