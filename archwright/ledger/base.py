@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Any, Protocol
+from typing import Protocol
 
 from archwright.trials import Trial
 
@@ -25,14 +25,6 @@ class Ledger(Protocol):
         """Keep a finished trial whole."""
         ...
 
-    def get(self, key: str) -> Any:
-        """A JSON value kept by `put`, or None."""
-        ...
-
-    def put(self, key: str, value: Any) -> None:
-        """Keep a JSON value beside the trials."""
-        ...
-
 
 class MemoryLedger:
     """Keeps nothing beyond the process; the null implementation.
@@ -40,9 +32,6 @@ class MemoryLedger:
     >>> MemoryLedger().load()
     ([], [])
     """
-
-    def __init__(self) -> None:
-        self._values: dict[str, Any] = {}
 
     def load(self) -> tuple[list[Trial], list[Trial]]:
         """See `Ledger.load`: always empty."""
@@ -53,11 +42,3 @@ class MemoryLedger:
 
     def finish(self, trial: Trial) -> None:
         """See `Ledger.finish`."""
-
-    def get(self, key: str) -> Any:
-        """See `Ledger.get`."""
-        return self._values.get(key)
-
-    def put(self, key: str, value: Any) -> None:
-        """See `Ledger.put`."""
-        self._values[key] = value

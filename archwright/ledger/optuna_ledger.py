@@ -131,15 +131,6 @@ class OptunaLedger:
                 trial_id, _STATES[trial.state], self._values(trial)
             )
 
-    def get(self, key: str) -> Any:
-        """See `Ledger.get`."""
-        kept = self._storage.get_study_user_attrs(self._study_id).get(key)
-        return None if kept is None else json.loads(kept)
-
-    def put(self, key: str, value: Any) -> None:
-        """See `Ledger.put`."""
-        self._storage.set_study_user_attr(self._study_id, key, json.dumps(value))
-
     def _open(self, storage: str | Path) -> BaseStorage:
         try:
             if "://" in str(storage):

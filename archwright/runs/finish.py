@@ -34,7 +34,6 @@ def train_finals(
     seconds: float | None,
     device: str,
     n_threads: int,
-    folder: Path | None,
 ) -> list[Any]:
     """Train the winner, or each of the front, anew; returns the trained networks in order.
 

@@ -486,7 +486,6 @@ class Run:
                 seconds=seconds,
                 device=device,
                 n_threads=n_cores,
-                folder=self.folder,
             )
         except KeyboardInterrupt:
             self.info["stopped"] = "interrupted"

@@ -65,6 +65,24 @@ class Job:
         folder: str | None,
     ) -> Outcome:
         """Evaluate one trial; runs in the worker."""
+        evaluator, candidate = self._candidate(trial, device, n_threads, folder)
+        return run_evaluation(evaluator, candidate, metric)
+
+    def final(
+        self,
+        trial: Mapping[str, Any],
+        device: str,
+        n_threads: int | None,
+        seconds: float | None,
+    ) -> Any:
+        """Train a trial's architecture anew and test it; runs in the worker."""
+        # In full, whatever the trial's own budget was.
+        evaluator, candidate = self._candidate({**trial, "budget": None}, device, n_threads, None)
+        return evaluator.final(candidate, seconds=seconds)
+
+    def _candidate(
+        self, trial: Mapping[str, Any], device: str, n_threads: int | None, folder: str | None
+    ) -> tuple[Any, Candidate]:
         space, evaluator = self.load()
         record = Trial.from_dict(trial)
         candidate = Candidate(
@@ -77,27 +95,7 @@ class Job:
             n_threads=n_threads,
             folder=folder,
         )
-        return run_evaluation(evaluator, candidate, metric)
-
-    def final(
-        self,
-        trial: Mapping[str, Any],
-        device: str,
-        n_threads: int | None,
-        seconds: float | None,
-    ) -> Any:
-        """Train a trial's architecture anew and test it; runs in the worker."""
-        space, evaluator = self.load()
-        record = Trial.from_dict(trial)
-        candidate = Candidate(
-            space,
-            record.architecture,
-            number=record.number,
-            seed=record.seed,
-            device=device,
-            n_threads=n_threads,
-        )
-        return evaluator.final(candidate, seconds=seconds)
+        return evaluator, candidate
 
     def load(self) -> tuple[Space, Any]:
         """The space and the evaluator, read once in each process."""
