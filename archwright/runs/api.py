@@ -126,6 +126,9 @@ def search(
     evaluator, space, space_name = _resolve(space, evaluate)
     check_evaluator(evaluator)
     objective = _objective(evaluator, maximize, minimize, limits)
+    check = getattr(chosen, "check", None)
+    if check is not None:
+        check(space, objective)
     run = Run(
         space=space,
         space_name=space_name,

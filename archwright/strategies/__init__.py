@@ -1,23 +1,55 @@
 """Search strategies: one small file for each published method.
 
-`STRATEGIES` is the one place where names become strategies.
+`STRATEGIES` is the one place where names become strategies. What needs a heavy library loads on
+first use.
 """
 
-from collections.abc import Callable
+import importlib
+from collections.abc import Callable, Iterator, Mapping
+from typing import TYPE_CHECKING, Any
 
 from archwright.errors import InputError, unknown_name
 from archwright.strategies.base import Strategy, any_new, first_new, random_proposal
-from archwright.strategies.evolution import RegularizedEvolution
-from archwright.strategies.grid import Grid
-from archwright.strategies.local_search import LocalSearch
-from archwright.strategies.random_search import RandomSearch
 
-STRATEGIES: dict[str, Callable[[], Strategy]] = {
-    "evolution": RegularizedEvolution,
-    "grid": Grid,
-    "local": LocalSearch,
-    "random": RandomSearch,
+if TYPE_CHECKING:
+    from archwright.strategies.evolution import RegularizedEvolution as RegularizedEvolution
+    from archwright.strategies.grid import Grid as Grid
+    from archwright.strategies.local_search import LocalSearch as LocalSearch
+    from archwright.strategies.random_search import RandomSearch as RandomSearch
+
+_HOMES = {
+    "evolution": "evolution:RegularizedEvolution",
+    "grid": "grid:Grid",
+    "local": "local_search:LocalSearch",
+    "random": "random_search:RandomSearch",
 }
+
+
+class _Registry(Mapping[str, Callable[[], Strategy]]):
+    """Name -> what makes the strategy with its default options."""
+
+    def __getitem__(self, name: str) -> Callable[[], Strategy]:
+        module, attribute = _HOMES[name].split(":")
+        made: Callable[[], Strategy] = getattr(
+            importlib.import_module(f"archwright.strategies.{module}"), attribute
+        )
+        return made
+
+    def __iter__(self) -> Iterator[str]:
+        return iter(_HOMES)
+
+    def __len__(self) -> int:
+        return len(_HOMES)
+
+
+STRATEGIES: Mapping[str, Callable[[], Strategy]] = _Registry()
+_CLASSES = {home.split(":")[1]: name for name, home in _HOMES.items()}
+
+
+def __getattr__(name: str) -> Any:
+    if name not in _CLASSES:
+        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+    return STRATEGIES[_CLASSES[name]]
 
 
 def as_strategy(given: "str | Strategy") -> Strategy:
@@ -45,13 +77,15 @@ def as_strategy(given: "str | Strategy") -> Strategy:
 def name_of(strategy: Strategy) -> str:
     """The name under which a strategy is known, else its class's name.
 
-    >>> name_of(RandomSearch())
+    >>> name_of(as_strategy("random"))
     'random'
     """
-    for name, factory in STRATEGIES.items():
-        if type(strategy) is factory:
+    kind = type(strategy)
+    for name, home in _HOMES.items():
+        module, attribute = home.split(":")
+        if (kind.__module__, kind.__qualname__) == (f"archwright.strategies.{module}", attribute):
             return name
-    return type(strategy).__name__
+    return kind.__name__
 
 
 __all__ = [

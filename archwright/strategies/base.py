@@ -23,6 +23,9 @@ class Strategy(Protocol):
     whether the history was fed trial by trial or at once; that is why a search resumes without
     a strategy storing anything. A cache that the history determines may be kept in
     ``history.memory``.
+
+    A strategy that cannot serve every search may have ``check(space, objective)``, which raises an
+    `InputError` that says why; it is called before any work starts.
     """
 
     def propose(self, history: History, rng: Random) -> Proposal | None:
