@@ -18,6 +18,7 @@ from archwright.space.domains import Choice, Integer, Subset, Value, show
 
 Output: TypeAlias = Literal["last", "concat", "loose"]
 Rule: TypeAlias = Literal["graph", "expression", "text"]
+Atom: TypeAlias = tuple[str, int]
 
 # Beyond this many leaves of the search for the smallest labelling, ties are broken as they come:
 # the form is then still a full description (never equal for different cells), but isomorphic
@@ -400,12 +401,36 @@ class CellGraph:
         return [i for i in every if i not in used]
 
     def _graph(self, values: Mapping[str, Value]) -> str:
-        # An atom is what can be joined: ("x", i) an input, ("v", i) the result of operation i.
-        operations: list[tuple[str, tuple[_Atom, ...]]] = []
-        joined: list[tuple[_Atom, ...]] = [(("x", i),) for i in range(self.n_inputs)]
+        operations, groups = self.operations(values)
+        return _Labelling(operations, groups, self.commutative).text()
+
+    def operations(
+        self, values: Mapping[str, Value]
+    ) -> tuple[list[tuple[str, tuple[Atom, ...]]], list[tuple[Atom, ...]]]:
+        """What the cell computes in an architecture: its operations and its outputs.
+
+        Edges with the `zero` operation and operations on nothing are left out, the `identity` is
+        passed through, and operations on edges and on nodes are written alike. What does not
+        reach an output is still there.
+
+        Args:
+            values: path -> value; others than the cell's own do no harm.
+
+        Returns:
+            The operations, each its name (with what is decided below it) and the atoms that it
+            joins, in an order in which each comes after what it needs; and for each output the
+            atoms that it joins. An atom is ("x", i), the cell's input i, or ("v", i), the result
+            of operation i.
+
+        >>> cell = CellGraph.on_nodes("c", 1, [Fixed("conv"), None], output="last")
+        >>> cell.operations({})
+        ([('conv', (('x', 0),))], [(('x', 0), ('v', 0))])
+        """
+        operations: list[tuple[str, tuple[Atom, ...]]] = []
+        joined: list[tuple[Atom, ...]] = [(("x", i),) for i in range(self.n_inputs)]
         used: set[int] = set()
         for node in self.nodes:
-            atoms: list[_Atom] = []
+            atoms: list[Atom] = []
             if self._there(node, values):
                 for source, name in self._edges(node, values):
                     used.add(source)
@@ -417,13 +442,12 @@ class CellGraph:
                 joined.append(self._apply(name, own, operations))
             else:
                 joined.append(())
-        groups = [joined[i] for i in self._outputs(used)]
-        return _Labelling(operations, groups, self.commutative).text()
+        return operations, [joined[i] for i in self._outputs(used)]
 
     @staticmethod
     def _apply(
-        name: str | None, atoms: tuple[_Atom, ...], operations: list[tuple[str, tuple[_Atom, ...]]]
-    ) -> tuple[_Atom, ...]:
+        name: str | None, atoms: tuple[Atom, ...], operations: list[tuple[str, tuple[Atom, ...]]]
+    ) -> tuple[Atom, ...]:
         if name is None or not atoms:
             return atoms
         operations.append((name, atoms))
@@ -519,9 +543,6 @@ def _op_from_json(op: Any) -> Op:
     return Fixed(op["fixed"]) if isinstance(op, Mapping) else op
 
 
-_Atom: TypeAlias = tuple[str, int]
-
-
 class _Labelling:
     """The canonical text of a graph of operations: the smallest over all labellings.
 
@@ -532,8 +553,8 @@ class _Labelling:
 
     def __init__(
         self,
-        operations: Sequence[tuple[str, tuple[_Atom, ...]]],
-        groups: Sequence[tuple[_Atom, ...]],
+        operations: Sequence[tuple[str, tuple[Atom, ...]]],
+        groups: Sequence[tuple[Atom, ...]],
         commutative: bool,
     ) -> None:
         # 1. keep what reaches the output
@@ -546,7 +567,7 @@ class _Labelling:
                 pending += [j for kind, j in operations[i][1] if kind == "v"]
         number = {old: new for new, old in enumerate(sorted(reached))}
 
-        def renumber(atoms: tuple[_Atom, ...]) -> tuple[_Atom, ...]:
+        def renumber(atoms: tuple[Atom, ...]) -> tuple[Atom, ...]:
             return tuple((k, number[i]) if k == "v" else (k, i) for k, i in atoms)
 
         # 2. output groups are vertices, too: theirs is the name ""
@@ -624,7 +645,7 @@ class _Labelling:
                     left.remove(v)
                     break
 
-        def join(atoms: tuple[_Atom, ...]) -> str:
+        def join(atoms: tuple[Atom, ...]) -> str:
             own = [(kind == "v", order[i] if kind == "v" else i) for kind, i in atoms]
             if self.commutative:
                 own.sort()
