@@ -12,6 +12,7 @@ from archwright.evaluators.evaluate import (
     Outcome,
     check_evaluator,
     run_evaluation,
+    text_of,
 )
 from archwright.evaluators.table import Table
 
@@ -29,6 +30,7 @@ __all__ = [
     "Trained",
     "check_evaluator",
     "run_evaluation",
+    "text_of",
 ]
 
 

@@ -56,7 +56,7 @@ def check_evaluator(given: Any) -> None:
 
 
 def run_evaluation(evaluator: EvaluatorLike, candidate: Candidate, metric: str) -> Outcome:
-    """Evaluate, time and classify. Nothing but `KeyboardInterrupt` and the like comes through.
+    """Evaluate, time and classify. Nothing but `KeyboardInterrupt` comes through.
 
     Args:
         evaluator: the evaluator or function.
@@ -74,15 +74,29 @@ def run_evaluation(evaluator: EvaluatorLike, candidate: Candidate, metric: str) 
         state, error = "pruned", str(stop) or None
     except (MemoryError, TrialFailure, InputError) as failure:
         kind = OutOfMemory.__name__ if isinstance(failure, MemoryError) else type(failure).__name__
-        state, error = "failed", f"{kind}: {failure}"
-    except (Exception, SystemExit, GeneratorExit) as failure:
-        state = "failed"
-        if "out of memory" in str(failure).lower() or "can't allocate memory" in str(failure):
-            error = f"{OutOfMemory.__name__}: {failure}"
+        state, error = "failed", f"{kind}: {text_of(failure)}"
+    except KeyboardInterrupt:
+        raise
+    except BaseException as failure:
+        state, text = "failed", text_of(failure)
+        if "out of memory" in text.lower() or "can't allocate memory" in text:
+            error = f"{OutOfMemory.__name__}: {text}"
         else:
             error = "".join(traceback.format_exception(failure, limit=-6))
     seconds = time.perf_counter() - start
     return Outcome(state, metrics, tuple(candidate.curve), seconds, error)
+
+
+def text_of(error: BaseException) -> str:
+    """An exception's message, also where making it fails.
+
+    >>> text_of(ValueError("no"))
+    'no'
+    """
+    try:
+        return str(error)
+    except Exception as second:
+        return f"(its message cannot be read: {type(second).__name__})"
 
 
 def as_metrics(returned: Any, metric: str) -> dict[str, float]:
@@ -99,8 +113,10 @@ def as_metrics(returned: Any, metric: str) -> dict[str, float]:
     metrics = {}
     for name, value in named.items():
         try:
-            metrics[str(name)] = number = float(value)
-        except (TypeError, ValueError):
+            # Arrays and tensors of one number will do.
+            number = float(value.item() if callable(getattr(value, "item", None)) else value)
+            metrics[str(name)] = number
+        except (TypeError, ValueError, RuntimeError, OverflowError):
             raise InputError(
                 f"an evaluator must return a number or a mapping of metric names to numbers, got "
                 f"{value!r} for {name!r}"

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Protocol
+from typing import Any, Protocol
 
 from archwright.trials import Trial
 
@@ -25,6 +25,10 @@ class Ledger(Protocol):
         """Keep a finished trial whole."""
         ...
 
+    def keep(self, name: str, value: Any) -> Any:
+        """Keep a JSON value beside the trials; what was kept first under that name, else None."""
+        ...
+
 
 class MemoryLedger:
     """Keeps nothing beyond the process; the null implementation.
@@ -42,3 +46,7 @@ class MemoryLedger:
 
     def finish(self, trial: Trial) -> None:
         """See `Ledger.finish`."""
+
+    def keep(self, name: str, value: Any) -> Any:
+        """See `Ledger.keep`: never anything."""
+        return None

@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+import json
 import os
+import shutil
+import warnings
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -11,6 +14,9 @@ from typing import Any
 from filelock import FileLock
 from optuna.storages import JournalStorage
 from optuna.storages.journal import JournalFileBackend
+
+_CREATE_STUDY = 0
+"""Optuna's code, in a journal, for the line that begins a study."""
 
 
 class OperatingSystemLock:
@@ -92,8 +98,72 @@ class SafeJournalFile(JournalFileBackend):
             file.truncate(file.read().rfind(b"\n") + 1)
 
 
-def journal_storage(path: str | Path) -> tuple[JournalStorage, SafeJournalFile]:
-    """The storage over a journal file, made where it is missing, and its back end."""
+def journal_storage(
+    path: str | Path,
+) -> tuple[JournalStorage, SafeJournalFile, list[dict[str, Any]]]:
+    """The storage over a journal file, made where it is missing, and its back end.
+
+    Of a file with unreadable lines (a disk that lost power leaves such) everything before the
+    first of them is used; what stands behind is returned, line by line, since its references to
+    trials by position no longer hold. The damaged file is kept beside as ``....damaged``.
+    """
     Path(path).parent.mkdir(parents=True, exist_ok=True)
     backend = SafeJournalFile(path)
-    return JournalStorage(backend), backend
+    try:
+        # Optuna passes over an unreadable last line, until the next one is written behind it.
+        storage = JournalStorage(backend) if _ends_well(Path(path)) else None
+        error = None
+    except Exception as raised:
+        storage, error = None, raised
+    if storage is not None:
+        return storage, backend, []
+    behind = _cut_damage(Path(path), error)
+    backend = SafeJournalFile(path)
+    return JournalStorage(backend), backend, behind
+
+
+def _ends_well(path: Path) -> bool:
+    """Whether the last line can be read."""
+    with path.open("rb") as file:
+        end = file.seek(0, os.SEEK_END)
+        length = 4096
+        while True:
+            file.seek(max(0, end - length))
+            tail = file.read().rstrip(b"\n")
+            if b"\n" in tail or length >= end:
+                return not tail or _entry(tail[tail.rfind(b"\n") + 1 :]) is not None
+            length *= 4
+
+
+def _cut_damage(path: Path, error: Exception | None) -> list[dict[str, Any]]:
+    """Cut the file before its first unreadable line; the readable ones behind it."""
+    lines = path.read_bytes().splitlines(keepends=True)
+    entries = [_entry(line) for line in lines]
+    readable = [entry for entry in entries if entry is not None]
+    if len(readable) == len(entries) or not readable:
+        raise error or ValueError(f"{path} is no Optuna journal")
+    first = entries.index(None)
+    kept = path.with_name(path.name + ".damaged")
+    shutil.copyfile(path, kept)
+    part = path.with_name(path.name + ".part")
+    part.write_bytes(b"".join(lines[:first]))
+    part.replace(path)
+    n_lost = len(entries) - len(readable)
+    several = sum(entry["op_code"] == _CREATE_STUDY for entry in readable) > 1
+    warnings.warn(
+        f"{path} has {n_lost} unreadable line{'s' if n_lost > 1 else ''} from line {first + 1} on; "
+        f"the trials {'before it' if several else 'in the others'} are used, and the file as it "
+        f"was is kept as {kept.name}",
+        stacklevel=5,
+    )
+    # Lines name a trial by its position alone: with several studies it may be any one's.
+    return [] if several else [entry for entry in entries[first:] if entry is not None]
+
+
+def _entry(line: bytes) -> dict[str, Any] | None:
+    """A line of the journal, or None where it cannot be read."""
+    try:
+        entry = json.loads(line)
+    except ValueError:
+        return None
+    return entry if isinstance(entry, dict) and "op_code" in entry else None

@@ -75,6 +75,7 @@ class OptunaLedger:
         self._distributions: dict[str, BaseDistribution] = {}
         self._ids: dict[int, int] = {}
         self._journal: SafeJournalFile | None = None
+        self._behind: list[dict[str, Any]] = []
         self._storage = self._open(storage)
         with _quiet():
             # Asking first keeps the journal as it is when a run is only read.
@@ -89,6 +90,7 @@ class OptunaLedger:
                 )
         self._study_id = self._study._study_id
         self._check_goals(study_name)
+        self._salvage()
 
     @property
     def study(self) -> optuna.Study:
@@ -131,17 +133,41 @@ class OptunaLedger:
                 trial_id, _STATES[trial.state], self._values(trial)
             )
 
+    def keep(self, name: str, value: Any) -> Any:
+        """See `Ledger.keep`."""
+        key = f"{RECORD}.{name}"
+        kept = self._study.user_attrs.get(key)
+        if kept is not None:
+            return json.loads(kept)
+        self._study.set_user_attr(key, json.dumps(value))
+        return None
+
     def _open(self, storage: str | Path) -> BaseStorage:
         try:
             if "://" in str(storage):
                 return RDBStorage(str(storage))
-            journal, self._journal = journal_storage(storage)
+            journal, self._journal, self._behind = journal_storage(storage)
             return journal
         except Exception as error:
             raise LedgerError(
                 f"the trials' storage {str(storage)!r} cannot be opened: {error}. Give the path "
                 "of a journal file or a database URL, for instance 'sqlite:///trials.db'"
             ) from error
+
+    def _salvage(self) -> None:
+        """Write the finished trials that stood behind a damaged line anew."""
+        if not self._behind:
+            return
+        finished, _ = self.load()
+        known = {trial.number for trial in finished}
+        for entry in self._behind:
+            text = (entry.get("user_attr") or entry.get("user_attrs") or {}).get(RECORD)
+            if text is None:
+                continue
+            trial = Trial.from_dict(json.loads(text))
+            if trial.state != "running" and trial.number not in known:
+                known.add(trial.number)
+                self.finish(trial)
 
     def _check_goals(self, study_name: str) -> None:
         wanted = [

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import inspect
 from collections.abc import Iterable, Iterator, Mapping
 from concurrent.futures import Executor as FuturesExecutor
 from contextlib import contextmanager
@@ -16,9 +17,10 @@ from archwright.errors import InputError, LedgerError, unknown_name
 from archwright.evaluators import EvaluatorLike, check_evaluator
 from archwright.executors import Executor
 from archwright.runs.checks import check_folder, check_number, parse_limits
-from archwright.runs.loop import Progress
+from archwright.runs.facts import is_finite
+from archwright.runs.progress import Progress, harmless
 from archwright.runs.record import CALL, read_run, result_from
-from archwright.runs.run import Run, is_finite
+from archwright.runs.run import Run
 from archwright.space import Space
 from archwright.strategies import Strategy, as_strategy
 from archwright.trials import Objective, Result
@@ -107,12 +109,14 @@ def search(
         ("minutes", minutes, False, 0),
         ("workers", workers, True, 0),
         ("trial_seconds", trial_seconds, False, 0),
+        ("seed", seed, True, 0),
     ):
+        if value is None and name == "seed":
+            raise InputError("seed must be a whole number, got None")
         check_number(name, value, whole=whole, least=least)
-    if isinstance(seed, bool) or not isinstance(seed, int):
-        raise InputError(f"seed must be a whole number, got {seed!r}")
-    if seed < 0:
-        raise InputError(f"seed must be at least 0, got {seed}")
+    seed = int(seed)
+    trials = None if trials is None else int(trials)
+    workers = None if workers is None else int(workers)
     if limits is not None and not isinstance(limits, Mapping):
         raise InputError(f"limits must be a mapping such as {{'params': '50k'}}, got {limits!r}")
     if progress is not None and not callable(progress):
@@ -147,7 +151,7 @@ def search(
         with_baselines=baselines,
         compare_random=compare_random,
         input_shape=input_shape or getattr(evaluator, "input_shape", None),
-        progress=progress,
+        progress=None if progress is None else harmless(progress),
         command=command,
     )
     run.choose_executor(workers, executor)
@@ -193,6 +197,10 @@ def resume(folder: str | Path, **changes: Any) -> Result:
     """
     path = Path(folder)
     read_run(path)
+    known = {p for p in inspect.signature(search).parameters if p not in ("out", "started")}
+    for change in changes:
+        if change not in known:
+            raise unknown_name("argument of search that resume can change", change, known)
     try:
         call = cloudpickle.loads((path / CALL).read_bytes())
     except Exception as error:

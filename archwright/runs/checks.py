@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 import os
 from collections.abc import Mapping
+from numbers import Integral, Real
 from pathlib import Path
 from typing import Any
 
@@ -24,7 +25,8 @@ def check_number(name: str, value: Any, *, whole: bool = False, least: float = 0
     """
     if value is None:
         return
-    if isinstance(value, bool) or not isinstance(value, int if whole else int | float):
+    # Integral and Real take numpy's numbers too.
+    if isinstance(value, bool) or not isinstance(value, Integral if whole else Real):
         kind = "a whole number" if whole else "a number"
         raise InputError(f"{name} must be {kind}, got {value!r}")
     if not math.isfinite(value):
@@ -42,12 +44,13 @@ def check_folder(out: str | Path | None) -> Path | None:
     """
     if out is None:
         return None
-    folder = Path(out)
     try:
+        # An evaluator may change the working directory.
+        folder = Path(out).absolute()
         if folder.exists() and not folder.is_dir():
             raise InputError(f"out={str(out)!r} is a file; name a folder for the run")
         folder.mkdir(parents=True, exist_ok=True)
-    except (OSError, ValueError) as error:
+    except (OSError, TypeError, ValueError) as error:
         if isinstance(error, InputError):
             raise
         reason = getattr(error, "strerror", None) or error

@@ -11,20 +11,21 @@ from random import Random
 from typing import Any
 
 from archwright.errors import InputError, TimeLimitExceeded, WorkerDied
-from archwright.evaluators import Candidate, EvaluatorLike, Outcome, run_evaluation
+from archwright.evaluators import Candidate, EvaluatorLike, Outcome, run_evaluation, text_of
 from archwright.executors import Executor, InProcess
 from archwright.ledger import Ledger, MemoryLedger
+from archwright.runs.progress import Progress
 from archwright.runs.worker import Job
 from archwright.space import Architecture
 from archwright.strategies import Strategy
-from archwright.trials import History, Proposal, Trial
+from archwright.trials import History, Objective, Proposal, Trial
 
 Costs = Callable[[Architecture], Mapping[str, float]]
-Progress = Callable[[dict[str, Any]], None]
 
 N_VAIN_BEFORE_REPAIR = 60
 N_VAIN_AT_MOST = 3000
 N_FIRST_FAILURES = 5
+N_KNOWN_AT_MOST = 100
 
 
 @dataclass
@@ -172,14 +173,9 @@ class Loop:
         proposal = self._propose(rng)
         if proposal is None:
             return "the space is exhausted"
-        if not isinstance(proposal, Proposal):
-            raise InputError(
-                f"a strategy must propose a Proposal or None, got {type(proposal).__name__} from "
-                f"{type(self.strategy).__name__}: return Proposal(architecture)"
-            )
         trial = Trial(
             number,
-            history.space.check(proposal.architecture),
+            proposal.architecture,
             "running",
             budget=self.budget if proposal.budget is None else proposal.budget,
             origin=proposal.origin,
@@ -191,8 +187,10 @@ class Loop:
             return trial
         try:
             metrics = dict(self.costs(proposal.architecture))
-        except Exception as error:  # one that cannot be built or run is a failed trial
-            text = f"{type(error).__name__}: {error}"
+        except KeyboardInterrupt:
+            raise
+        except BaseException as error:  # one that cannot be built or run is a failed trial
+            text = f"{type(error).__name__}: {text_of(error)}"
             failed = _with(trial, state="failed", error=text, finished=self.clock.now())
             self._record(failed)
             self._n_counted += 1
@@ -215,7 +213,39 @@ class Loop:
             repaired = self._repair(rng)
             if repaired is not None:
                 return repaired
-        return self.strategy.propose(self.history, rng)
+        return self._asked(rng)
+
+    def _asked(self, rng: Random) -> Proposal | None:
+        """What the strategy proposes, checked."""
+        name = type(self.strategy).__name__
+        for _ in range(N_KNOWN_AT_MOST):
+            try:
+                proposal = self.strategy.propose(self.history, rng)
+            except Exception as error:
+                error.add_note(
+                    f"raised by the strategy {name} for trial {self.history.next_number}; the "
+                    "trials before it are kept"
+                )
+                raise
+            if proposal is None:
+                return None
+            if not isinstance(proposal, Proposal):
+                raise InputError(
+                    f"a strategy must propose a Proposal or None, got {type(proposal).__name__} "
+                    f"from {name}: return Proposal(architecture)"
+                )
+            try:
+                architecture = self.history.space.check(proposal.architecture)
+            except InputError as error:
+                error.add_note(f"proposed by the strategy {name}")
+                raise
+            if self.history.is_new(architecture):
+                return _with(proposal, architecture=architecture)
+        raise InputError(
+            f"{name} proposed architectures that were evaluated already, {N_KNOWN_AT_MOST} times "
+            "in a row: let it ask history.is_new(architecture), or return "
+            "archwright.strategies.random_proposal(history, rng), which is None when none is left"
+        )
 
     def _repair(self, rng: Random) -> Proposal | None:
         """A mutation of one of the architectures nearest to the limits."""
@@ -306,12 +336,9 @@ class Loop:
     def _finish(self, trial: Trial, outcome: Outcome) -> None:
         if outcome.state == "complete":
             self._durations.append(outcome.seconds)
-        metrics = {**trial.metrics, **outcome.metrics} if trial.metrics else outcome.metrics
         if outcome.state == "complete":
-            missing = [g.metric for g in self.history.objective.goals if g.metric not in metrics]
-            if missing:
-                text = f"InputError: the evaluator did not return {', '.join(map(repr, missing))}"
-                outcome = _with(outcome, state="failed", error=text)
+            outcome = _checked(outcome, trial, self.history.objective)
+        metrics = {**outcome.metrics, **trial.metrics} if trial.metrics else outcome.metrics
         self._record(
             Trial(
                 trial.number,
@@ -377,7 +404,9 @@ def _outcome(future: Future[Any], seconds: float) -> Outcome:
         outcome = future.result()
         assert isinstance(outcome, Outcome)
         return outcome
-    except Exception as error:
+    except KeyboardInterrupt:
+        raise
+    except BaseException as error:
         name = type(error).__name__
         if name in ("TerminatedWorkerError", "BrokenProcessPool", "ShutdownExecutorError"):
             text = (
@@ -385,7 +414,28 @@ def _outcome(future: Future[Any], seconds: float) -> Outcome:
                 "out of memory, or a crash in compiled code"
             )
             return Outcome("failed", seconds=seconds, error=text)
-        return Outcome("failed", seconds=seconds, error=f"{name}: {error}")
+        return Outcome("failed", seconds=seconds, error=f"{name}: {text_of(error)}")
+
+
+def _checked(outcome: Outcome, trial: Trial, objective: Objective) -> Outcome:
+    """Failed where a goal or limit has no metric, or a computed one would be replaced."""
+    returned, computed = outcome.metrics, trial.metrics
+    missing = [m for m in objective.metrics if m not in returned and m not in computed]
+    if missing:
+        got = ", ".join(map(repr, returned)) or "nothing"
+        text = (
+            f"InputError: the evaluator did not return {', '.join(map(repr, missing))}, which the "
+            f"goals or limits name; it returned {got}"
+        )
+        return _with(outcome, state="failed", error=text)
+    for name, value in computed.items():
+        if returned.get(name, value) != value:
+            text = (
+                f"InputError: the evaluator returned {name} = {returned[name]:g}, which is "
+                f"{value:g} as computed beforehand: return it under another name"
+            )
+            return _with(outcome, state="failed", error=text)
+    return outcome
 
 
 def _with(record: Any, **changes: Any) -> Any:

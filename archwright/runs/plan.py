@@ -15,9 +15,6 @@ if TYPE_CHECKING:
 
     from archwright.evaluators import Train
 
-N_SAMPLES_TIMED = 12
-"""Random architectures among which the largest is timed beside the default."""
-
 EXPORT_SECONDS = 11.0
 """Kept for the export, its checks and the report, on an ordinary machine."""
 

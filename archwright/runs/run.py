@@ -4,12 +4,12 @@ from __future__ import annotations
 
 import math
 import time
+import warnings
 from collections.abc import Callable
 from concurrent.futures import Executor as FuturesExecutor
 from concurrent.futures import wait
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass, field, replace
-from datetime import UTC, datetime
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -20,32 +20,31 @@ from archwright.errors import InputError, LedgerError
 from archwright.executors import Adapted, Executor, InProcess, Processes
 from archwright.ledger import Ledger, MemoryLedger
 from archwright.runs.checks import n_usable_cores
+from archwright.runs.facts import plan_facts, random_facts, size_of, study_name
 from archwright.runs.finish import export_network, metrics_of, train_finals
-from archwright.runs.loop import Clock, Costs, Loop, Progress
+from archwright.runs.identity import code_changes, differences, identity_of
+from archwright.runs.loop import Clock, Loop
+from archwright.runs.networks import check_default, cost_function, networks_to_time
 from archwright.runs.plan import (
     EXPORT_SECONDS,
-    N_SAMPLES_TIMED,
     WORKER_SECONDS,
     Plan,
     plan_training,
 )
+from archwright.runs.progress import Progress
 from archwright.runs.record import (
     CALL,
     EXPORT,
     JOURNAL,
     REPORT,
     RUN,
-    STUDY,
-    objective_from,
-    read_json,
     read_run,
     result_from,
-    space_dict,
     write_result,
     write_run,
 )
 from archwright.runs.worker import Job, warm_up
-from archwright.space import Architecture, Space
+from archwright.space import Space
 from archwright.strategies import RandomSearch, Strategy, name_of
 from archwright.trials import (
     Baseline,
@@ -85,12 +84,20 @@ class Run:
     n_workers: int = 0
     given: Executor | None = None
     info: dict[str, Any] = field(default_factory=dict)
-    _limits_asked: list[str] = field(init=False)
+    _identity: dict[str, Any] = field(init=False)
     _starting: list[Any] = field(default_factory=list)
+    _changes: list[str] = field(default_factory=list)
+    _random_history: History | None = None
 
     def __post_init__(self) -> None:
-        # The plan may add one of its own to those that were asked for.
-        self._limits_asked = sorted(str(limit) for limit in self.objective.limits)
+        # As asked for: the plan may add a limit, and train on fewer rows.
+        self._identity = identity_of(
+            space=self.space,
+            evaluator=self.evaluator,
+            objective=self.objective,
+            strategy=self.strategy,
+            seed=self.seed,
+        )
 
     # ------------------------------------------------------------------ before
 
@@ -150,12 +157,21 @@ class Run:
 
     def run(self, call: dict[str, Any]) -> Result:
         """The whole run, from what is in the folder already to the records at its end."""
-        previous = self._previous()
+        previous = None
+        if self.folder is not None and (self.folder / RUN).exists():
+            previous = read_run(self.folder)
+            self._compare(previous["info"].get("identity"), f"the folder {str(self.folder)!r}")
         ledger = self._ledger()
+        kept = ledger.keep("identity", self._identity)
+        self._compare(kept, "this storage" if self.folder is None else f"{str(self.folder)!r}")
         finished, running = ledger.load()
+        self._check_complete(previous, finished)
         history = History(self.space, self.objective, finished)
-        if previous is not None and previous["finished"] and not self._wants_more(history):
+        if previous is not None and previous["finished"] and not self._wants_more(previous):
             return self._loaded(previous, history)
+        self._changes = [] if kept is None else code_changes(kept, self._identity)
+        for change in self._changes:
+            warnings.warn(change, stacklevel=4)
         with ExitStack() as stack:
             return self._run(call, previous, ledger, finished, running, stack)
 
@@ -206,7 +222,7 @@ class Run:
         """What worker processes are sent, until the stack is closed."""
         if not self.n_workers:
             return None
-        job = Job(self.space, self.evaluator)
+        job = Job(self.space, self.evaluator, folder=self.folder)
         stack.callback(job.close)
         return job
 
@@ -233,7 +249,9 @@ class Run:
             "trial_seconds": self.trial_seconds or plan.trial_seconds,
             "executor": executor,
             "clock": clock,
-            "costs": self._costs(device),
+            "costs": cost_function(
+                self.space, self.objective, self.input_shape, seed=self.seed, device=device
+            ),
             "job": job,
             "device": device,
             "n_threads": max(1, n_usable_cores() // self.n_workers) if self.n_workers else None,
@@ -257,22 +275,27 @@ class Run:
             why = loop.run()
         if self.compare_random and why != "interrupted":
             self._run_random(history, clock, plan, first, options)
-        self._random_line(history)
+        own, other = isinstance(self.strategy, RandomSearch), self._random_history
+        self.info |= random_facts(history, self.objective, own=own, other=other)
         return why
 
     def _end_by(self, plan: Plan) -> Callable[[History], float]:
         """When the search must end so that the winner so far can be trained as long again."""
-        task = self.evaluator.task
-        n_rows = plan.n_rows or len(task.train)
-        growth = (len(task.train) + len(task.validation)) / n_rows
 
         def end_by(history: History) -> float:
             if self.seconds is None or history.best is None:
                 return math.inf
-            needed = plan.reserve_seconds + WORKER_SECONDS + 1.2 * growth * history.best.seconds
+            needed = plan.reserve_seconds + WORKER_SECONDS + self._retrain_seconds(plan, history)
             return max(self.seconds - needed, 0.6 * self.seconds)
 
         return end_by
+
+    def _retrain_seconds(self, plan: Plan, history: History) -> float:
+        """What it takes to train the best so far as long again, on all rows but the test's."""
+        task = self.evaluator.task
+        n_rows = plan.n_rows or len(task.train)
+        growth = (len(task.train) + len(task.validation)) / n_rows
+        return 1.2 * growth * (0.0 if history.best is None else history.best.seconds)
 
     def _run_random(
         self,
@@ -334,13 +357,13 @@ class Run:
             return plan
         if not self.trains:
             return Plan(epochs=0.0, search_seconds=self._left())
-        model = self._check_default()
+        model = check_default(self.space, self.evaluator, seed=self.seed)
         n_cores = n_usable_cores()
         networks, flops = [model], [0.0]
         if self.seconds is not None:
             # Timing beside processes that are starting would mislead.
             wait(self._starting, timeout=10.0)
-            networks, flops = self._networks_to_time(model)
+            networks, flops = networks_to_time(self.space, model, self.evaluator.input_shape)
         plan = plan_training(
             self.evaluator,
             networks,
@@ -356,86 +379,6 @@ class Run:
         )
         self._planned_at = time.monotonic() - self.began
         return plan
-
-    def _networks_to_time(self, model: Any) -> tuple[list[Any], list[float]]:
-        """The default network and the largest of some random ones, with their FLOPs."""
-        from archwright.hardware import costs
-
-        build = self.space.build  # type: ignore[attr-defined]
-        shape = self.evaluator.input_shape
-        samples = [self.space.sample(seed=i) for i in range(N_SAMPLES_TIMED)]
-        found = [costs(build(a, device="meta"), shape, names=("flops",))["flops"] for a in samples]
-        largest = max(range(len(samples)), key=found.__getitem__)
-        networks, flops = [model], [costs(model, shape, names=("flops",))["flops"]]
-        if found[largest] > flops[0]:
-            networks.append(build(samples[largest], seed=0))
-            flops.append(found[largest])
-        return networks, flops
-
-    def _check_default(self) -> Any:
-        """Build the default network and send two rows through it, before any work starts."""
-        import torch
-
-        build = getattr(self.space, "build", None)
-        if build is None:
-            raise InputError(
-                "training needs a space of networks (archwright.ModelSpace or one of the zoo), "
-                f"got a plain {type(self.space).__name__} of values"
-            )
-        task = self.evaluator.task
-        hyper = getattr(self.space, "hyper_part", None)
-        if hyper is not None:
-            self.evaluator.check(dict(hyper(self.space.default)))
-        try:
-            model = build(self.space.default, seed=self.seed)
-            with torch.no_grad():
-                outputs = model.eval()(task.prepare(task.train.x[:2]))
-        except InputError:
-            raise
-        except Exception as error:
-            raise InputError(
-                "the space's default network does not run on this task's inputs of shape "
-                f"{tuple(task.input_shape)} (without the batch): {type(error).__name__}: {error}"
-            ) from error
-        wanted = (2, task.n_outputs)
-        if not isinstance(outputs, torch.Tensor) or tuple(outputs.shape) != wanted:
-            got = tuple(outputs.shape) if isinstance(outputs, torch.Tensor) else type(outputs)
-            raise InputError(
-                f"the space's default network must return a tensor of shape {wanted} for two rows "
-                f"(rows, outputs of the task), got {got}"
-            )
-        return model
-
-    def _costs(self, device: str) -> Costs | None:
-        """What is computed of an architecture before it is trained."""
-        build = getattr(self.space, "build", None)
-        if build is None:
-            return None
-        from archwright.hardware import COSTS, costs
-
-        asked_names = [m for m in self.objective.metrics if m in COSTS]
-        if self.input_shape is None:
-            needy = [n for n in asked_names if COSTS[n].needs_forward or COSTS[n].needs_measurement]
-            if needy:
-                raise InputError(
-                    f"{', '.join(sorted(needy))} of a network needs the shape of its input: give "
-                    "search(..., input_shape=...), such as (3, 32, 32), without the batch"
-                )
-        usual = ["params"] if self.input_shape is None else ["params", "flops"]
-        cheap = [n for n in asked_names if not COSTS[n].needs_measurement]
-        cheap = list(dict.fromkeys([*usual, *cheap]))
-        dear = [n for n in asked_names if COSTS[n].needs_measurement]
-        shape = self.input_shape
-
-        def compute(architecture: Architecture) -> dict[str, float]:
-            model = build(architecture, device="meta")
-            found = costs(model, shape, names=cheap)
-            if dear and self.objective.feasible(found):
-                real = build(architecture, seed=self.seed)
-                found |= costs(real, shape, names=dear, device=device)
-            return found
-
-        return compute
 
     @contextmanager
     def _baselines_beside(self, result: Result, deadline: float | None, clock: Clock) -> Any:
@@ -471,8 +414,10 @@ class Run:
         left = self._left()
         seconds = None
         if left is not None:
-            seconds = max(left - plan.reserve_seconds, 0.5 * (plan.final_seconds or left))
-        own_job = job or Job(self.space, self.evaluator)
+            # A run begun without a final training has kept no time for one.
+            planned = plan.final_seconds or 2.0 * self._retrain_seconds(plan, result.history)
+            seconds = max(left - plan.reserve_seconds, 0.5 * planned)
+        own_job = job or Job(self.space, self.evaluator, folder=self.folder)
         n_cores = n_usable_cores()
         pool = Processes(1, n_threads=n_cores, prepare=warm_up)
         start = time.monotonic()
@@ -521,43 +466,64 @@ class Run:
 
     # ------------------------------------------------------------------ records
 
-    def _previous(self) -> dict[str, Any] | None:
-        if self.folder is None or not (self.folder / RUN).exists():
-            return None
-        run = read_run(self.folder)
-        known = {
-            "seed": (run["info"].get("seed"), self.seed),
-            "strategy": (run["info"].get("strategy_repr"), repr(self.strategy)),
-            "space": (run["info"].get("space_fingerprint"), _fingerprint(self.space)),
-            "data": (
-                (run["info"].get("task") or {}).get("fingerprint"),
-                self.evaluator.task.fingerprint if self.trains else None,
-            ),
-            "limits": (run["info"].get("limits_asked"), self._limits_asked),
-            "goals": (
-                [[g.metric, g.maximize] for g in objective_from(run["objective"]).goals],
-                [[g.metric, g.maximize] for g in self.objective.goals],
-            ),
-        }
-        for name, (kept, wanted) in known.items():
-            # A dynamic space has no fingerprint to compare.
-            unknown = name == "space" and None in (kept, wanted)
-            if kept != wanted and not unknown:
-                raise LedgerError(
-                    f"the folder {str(self.folder)!r} holds the run of another search: its {name} "
-                    f"is {_short(kept)}, this call's is {_short(wanted)}. Choose another folder, "
-                    "or remove that one"
-                )
-        return run
+    def _compare(self, kept: dict[str, Any] | None, where: str) -> None:
+        """Refuse to mix the trials of two searches."""
+        found = [] if kept is None else differences(kept, self._identity)
+        if found:
+            advice = "Choose another folder (out=), or remove that one"
+            if self.storage is not None:
+                advice += "; within one storage the name of the folder names the study"
+            raise LedgerError(
+                f"{where} holds the run of another search: {'; '.join(found)}. {advice}"
+            )
 
-    def _wants_more(self, history: History) -> bool:
+    def _check_complete(self, previous: dict[str, Any] | None, finished: list[Trial]) -> None:
+        """Say so when the record of trials has lost some."""
+        n_kept = 0 if previous is None else previous["info"].get("n_recorded") or 0
+        if len(finished) < n_kept:
+            warnings.warn(
+                f"the record of trials holds {len(finished)} of the {n_kept} trials that this run "
+                "had finished: it was cut or replaced; the others are evaluated anew",
+                stacklevel=4,
+            )
+
+    def _wants_more(self, previous: dict[str, Any]) -> bool:
         """Whether this call asks for more than a finished run has."""
-        run = read_json(self.folder / RUN) if self.folder else None
-        assert run is not None
-        info = run["info"]
-        more_trials = (self.n_trials or 0) > (info.get("trials_asked") or 0)
-        more_time = (self.seconds or 0) > (info.get("seconds_asked") or 0)
-        return more_trials or more_time or info.get("stopped") == "interrupted"
+        info = previous["info"]
+        n_finals = len(previous["finals"])
+        trains = self.trains and self.final is not False
+        return (
+            (self.n_trials or 0) > (info.get("trials_asked") or 0)
+            or (self.seconds or 0) > (info.get("seconds_asked") or 0)
+            or info.get("stopped") == "interrupted"
+            or (trains and n_finals == 0)
+            or (trains and self.final == "front" and info.get("final_asked") != "front")
+            or (self.compare_random and info.get("random_search") is None)
+        )
+
+    def _facts(self, plan: Plan, device: str) -> dict[str, Any]:
+        facts = {
+            "seed": self.seed,
+            "strategy": name_of(self.strategy),
+            "space": self.space_name,
+            "space_size": size_of(self.space),
+            "identity": self._identity,
+            "metric": self.objective.primary.metric,
+            "trials_asked": self.n_trials,
+            "seconds_asked": self.seconds,
+            "final_asked": self.final,
+            "n_workers": self.n_workers,
+            "device": device,
+            "command": self.command,
+            "planned_at": self._planned_at,
+            "input_shape": None if self.input_shape is None else list(self.input_shape),
+            "storage": self.storage,
+            "study": study_name(self.folder, self.storage),
+            "stopped": None,
+            **plan_facts(plan, self.evaluator),
+        }
+        facts["notes"] += self._changes
+        return facts
 
     def _loaded(self, previous: dict[str, Any], history: History) -> Result:
         assert self.folder is not None
@@ -572,83 +538,11 @@ class Run:
             return MemoryLedger()
         from archwright.ledger import OptunaLedger
 
-        study = f"{STUDY}-{suffix}" if suffix else STUDY
-        if self.storage is not None and self.folder is not None:
-            study = f"{study}-{self.folder.resolve().name}"
-        where = self.storage or str((self.folder or Path()) / JOURNAL)
+        # One study a journal: a damaged one can then be mended.
+        journal = f"{suffix}.log" if suffix else JOURNAL
+        where = self.storage or str((self.folder or Path()) / journal)
+        study = study_name(self.folder, self.storage, suffix)
         return OptunaLedger(where, study, self.space, self.objective)
-
-    def _facts(self, plan: Plan, device: str) -> dict[str, Any]:
-        task = getattr(self.evaluator, "task", None)
-        facts: dict[str, Any] = {
-            "seed": self.seed,
-            "strategy": name_of(self.strategy),
-            "strategy_repr": repr(self.strategy),
-            "space": self.space_name,
-            "space_size": _size(self.space),
-            "space_fingerprint": _fingerprint(self.space),
-            "metric": self.objective.primary.metric,
-            "trials_asked": self.n_trials,
-            "seconds_asked": self.seconds,
-            "limits_asked": self._limits_asked,
-            "n_workers": self.n_workers,
-            "device": device,
-            "command": self.command,
-            "date": datetime.now(tz=UTC).isoformat(timespec="seconds"),
-            "versions": _versions(),
-            "plan": plan.to_dict(),
-            "planned_at": self._planned_at,
-            "notes": list(plan.notes),
-            "input_shape": None if self.input_shape is None else list(self.input_shape),
-            "storage": self.storage,
-            "stopped": None,
-        }
-        if plan.max_flops is not None:
-            facts["notes"].append(
-                f"networks above {plan.max_flops:.3g} FLOPs were left out: their final training "
-                "would not end in the time given"
-            )
-        if task is not None:
-            facts["task"] = task.summary()
-            facts["notes"] += task.notes
-            facts["recipe"] = self.evaluator.resolved.to_dict()
-            from archwright.hardware import machine
-
-            facts["machine"] = str(machine())
-        if self.storage is not None and self.folder is not None:
-            facts["study"] = f"{STUDY}-{self.folder.resolve().name}"
-        return facts
-
-    def _random_line(self, history: History) -> None:
-        """The random-search line for the report and ``result.json``."""
-        metric = self.objective.primary.metric
-        if isinstance(self.strategy, RandomSearch):
-            trials, note = history.complete, "this search is random search"
-        elif getattr(self, "_random_history", None) is not None:
-            other = self._random_history
-            trials = other.complete
-            n_made = sum(t.state != "infeasible" for t in other.trials)
-            n_wanted = sum(t.state != "infeasible" for t in history.trials)
-            note = f"random search with {n_made} trials, run beside this search"
-            if n_made < n_wanted:
-                note += f" (the time did not suffice for all {n_wanted})"
-        else:
-            self.info["random_search"] = None
-            self.info["random_note"] = (
-                "random search was not run; compare_random=True (--compare-random) runs it with "
-                "as many trials"
-            )
-            return
-        best: float | None = None
-        line: list[list[float]] = []
-        maximize = self.objective.primary.maximize
-        for i, trial in enumerate(trials, start=1):
-            value = trial.metrics[metric]
-            best = value if best is None else max(best, value) if maximize else min(best, value)
-            line.append([i, best])
-        self.info["random_line"] = line
-        self.info["random_note"] = note
-        self.info["random_search"] = best
 
     def _keep_call(self, call: dict[str, Any]) -> None:
         """Keep the call, so that ``resume`` needs the folder alone."""
@@ -665,6 +559,7 @@ class Run:
 
     def _write(self, result: Result, *, finished: bool) -> None:
         if self.folder is not None:
+            self.info["n_recorded"] = len(result.trials)
             write_run(self.folder, result, finished=finished)
 
     def _write_all(self, result: Result) -> None:
@@ -703,40 +598,3 @@ class Run:
                 "message": message,
             }
         )
-
-
-def is_finite(space: Space) -> bool:
-    """Whether the space is known to have an end."""
-    try:
-        return space.size != math.inf
-    except InputError:
-        return False
-
-
-def _size(space: Space) -> float | None:
-    # As text beyond what JSON's readers take for a number.
-    size = space.size if is_finite(space) else None
-    return size if size is None or size < 1e300 else None
-
-
-def _fingerprint(space: Space) -> str | None:
-    return None if space_dict(space) is None else space.fingerprint
-
-
-def _versions() -> dict[str, str]:
-    import platform
-    from importlib.metadata import PackageNotFoundError, version
-
-    found = {"python": platform.python_version()}
-    names = ("archwright", "torch", "numpy", "scikit-learn", "optuna", "onnx", "onnxruntime")
-    for name in names:
-        try:
-            found[name] = version(name)
-        except PackageNotFoundError:
-            continue
-    return found
-
-
-def _short(value: Any) -> str:
-    text = repr(value)
-    return text if len(text) <= 60 else text[:57] + "..."

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
 import tempfile
 from collections.abc import Mapping
@@ -9,12 +10,14 @@ from pathlib import Path
 from typing import Any
 
 import cloudpickle
+import psutil
 
 from archwright.errors import InputError
 from archwright.evaluators import Candidate, EvaluatorLike, Outcome, run_evaluation
 from archwright.space import Space
 from archwright.trials import Trial
 
+_PREFIX = ".archwright-"
 _loaded: dict[str, tuple[Space, Any]] = {}
 
 
@@ -35,13 +38,18 @@ class Job:
     Args:
         space: the space.
         evaluator: the evaluator or function.
+        folder: where to put the file; None: among the system's temporary files.
 
     Raises:
         InputError: they cannot be sent to another process.
     """
 
-    def __init__(self, space: Space, evaluator: EvaluatorLike) -> None:
-        handle, self.path = tempfile.mkstemp(prefix="archwright-", suffix=".pkl")
+    def __init__(
+        self, space: Space, evaluator: EvaluatorLike, *, folder: Path | None = None
+    ) -> None:
+        _remove_orphans(folder)
+        prefix = f"{_PREFIX}{os.getpid()}-"
+        handle, self.path = tempfile.mkstemp(prefix=prefix, suffix=".pkl", dir=folder)
         try:
             with os.fdopen(handle, "wb") as file:
                 cloudpickle.dump((space, evaluator), file, protocol=5)
@@ -66,7 +74,10 @@ class Job:
     ) -> Outcome:
         """Evaluate one trial; runs in the worker."""
         evaluator, candidate = self._candidate(trial, device, n_threads, folder)
-        return run_evaluation(evaluator, candidate, metric)
+        try:
+            return run_evaluation(evaluator, candidate, metric)
+        except KeyboardInterrupt:  # the evaluator's own: workers do not get the user's
+            return Outcome("failed", error="KeyboardInterrupt: raised by the evaluator")
 
     def final(
         self,
@@ -104,3 +115,12 @@ class Job:
             with open(self.path, "rb") as file:
                 _loaded[self.path] = cloudpickle.load(file)
         return _loaded[self.path]
+
+
+def _remove_orphans(folder: Path | None) -> None:
+    """Remove the files of processes that were killed before they could."""
+    for path in Path(folder or tempfile.gettempdir()).glob(f"{_PREFIX}*-*.pkl"):
+        owner = path.name[len(_PREFIX) :].split("-")[0]
+        with contextlib.suppress(OSError):
+            if owner.isdigit() and not psutil.pid_exists(int(owner)):
+                path.unlink()

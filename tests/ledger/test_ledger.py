@@ -150,3 +150,51 @@ def test_memory_ledger_keeps_nothing():
     ledger = MemoryLedger()
     ledger.finish(_trial(0))
     assert ledger.load() == ([], [])
+
+
+@pytest.mark.parametrize(
+    "garbage", [b"\x00" * 500, b"\x00" * 500 + b"\n", b'{"half": \n', b"\xff\xfe\n"]
+)
+@pytest.mark.parametrize("position", ["end", "middle"])
+def test_a_damaged_journal_gives_what_can_be_read(tmp_path, garbage, position):
+    path = tmp_path / "journal.log"
+    ledger = OptunaLedger(path, "run", SPACE, SCORE)
+    trials = [_trial(i) for i in range(6)]
+    for trial in trials:
+        ledger.start(Trial(trial.number, trial.architecture, "running"))
+        ledger.finish(trial)
+    lines = path.read_bytes().splitlines(keepends=True)
+    # In the middle the garbage stands in place of a line that begins a trial.
+    begins = [i for i, line in enumerate(lines) if b'"op_code":4' in line]
+    where = len(lines) if position == "end" else begins[2]
+    path.write_bytes(b"".join(lines[:where]) + garbage + b"".join(lines[where + 1 :]))
+    unharmed = position == "end" and not garbage.endswith(b"\n")
+    if unharmed:  # half a line, which nobody was told had been written
+        again = OptunaLedger(path, "run", SPACE, SCORE)
+    else:
+        with pytest.warns(UserWarning, match="unreadable line"):
+            again = OptunaLedger(path, "run", SPACE, SCORE)
+        assert (tmp_path / "journal.log.damaged").exists()
+    finished, _ = again.load()
+    # Garbage without an end of line takes the line behind it along, which only timed trial 2.
+    assert [t.number for t in finished] == list(range(6))
+    assert [t.metrics for t in finished] == [t.metrics for t in trials]
+    more = _trial(6)
+    again.finish(more)
+    assert len(OptunaLedger(path, "run", SPACE, SCORE).load()[0]) == 7
+
+
+def test_what_is_no_journal_is_left_alone(tmp_path):
+    path = tmp_path / "journal.log"
+    path.write_text("notes of mine\n")
+    with pytest.raises(LedgerError, match="cannot be opened"):
+        OptunaLedger(path, "run", SPACE, SCORE)
+    assert path.read_text() == "notes of mine\n"
+
+
+@pytest.mark.parametrize("storage", ["journal.log", "sqlite"])
+def test_a_value_is_kept_beside_the_trials(tmp_path, storage):
+    where = str(tmp_path / "journal.log") if storage != "sqlite" else f"sqlite:///{tmp_path}/a.db"
+    assert OptunaLedger(where, "run", SPACE, SCORE).keep("identity", {"seed": 1}) is None
+    assert OptunaLedger(where, "run", SPACE, SCORE).keep("identity", {"seed": 2}) == {"seed": 1}
+    assert MemoryLedger().keep("identity", {}) is None

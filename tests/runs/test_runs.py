@@ -8,6 +8,7 @@ import time
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
+import numpy as np
 import pytest
 
 from archwright.errors import InfeasibleError, InputError, LedgerError
@@ -210,7 +211,7 @@ def test_a_folder_of_another_search_is_refused(tmp_path, changes, word):
     call = {"space": SPACE, "maximize": "score", "trials": 3, "out": tmp_path, "seed": 0}
     search(call.pop("space"), _sum, **call)
     call = {"space": SPACE, **call, **changes}
-    with pytest.raises(LedgerError, match=f"its {word} is"):
+    with pytest.raises(LedgerError, match=f"its {word} (was|had)"):
         search(call.pop("space"), lambda c: 1.0, **call)
 
 
@@ -447,3 +448,207 @@ def test_repository_path_is_not_needed(tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
     search(SPACE, _sum, maximize="score", trials=3, out=Path("runs") / "x")
     assert (tmp_path / "runs" / "x" / "run.json").exists()
+
+
+class _Abort(BaseException):
+    pass
+
+
+class _Unreadable(Exception):
+    def __str__(self):
+        raise RuntimeError("no text")
+
+
+@pytest.mark.parametrize("error", [_Abort, _Unreadable, SystemExit])
+@pytest.mark.parametrize("where", ["here", "threads"])
+def test_whatever_an_evaluator_raises_is_a_failed_trial(error, where):
+    def evaluate(candidate):
+        if candidate.architecture["d0"] == 0:
+            raise error()
+        return _sum(candidate)
+
+    options = {"maximize": "score", "trials": 20, "strategy": "random", "seed": 1}
+    if where == "threads":
+        with ThreadPoolExecutor(2) as pool:
+            result = search(SPACE, evaluate, executor=pool, workers=2, **options)
+    else:
+        result = search(SPACE, evaluate, **options)
+    assert len(result.trials) == 20
+    assert result.n_failed == sum(t.architecture["d0"] == 0 for t in result.trials) > 0
+
+
+@pytest.mark.integration
+def test_whatever_an_evaluator_raises_in_a_worker_is_a_failed_trial():
+    def evaluate(candidate):
+        kinds = (KeyboardInterrupt, GeneratorExit, _Unreadable)
+        if candidate.architecture["d0"] < 3:
+            raise kinds[candidate.architecture["d0"]]()
+        return _sum(candidate)
+
+    result = search(
+        SPACE, evaluate, maximize="score", trials=12, workers=1, seed=1, strategy="random"
+    )
+    assert len(result.trials) == 12
+    assert result.n_failed == sum(t.architecture["d0"] < 3 for t in result.trials) > 0
+
+
+@pytest.mark.parametrize("name", ["scroe", "params"])
+def test_a_limit_on_what_is_never_returned_is_said(name):
+    with pytest.raises(InfeasibleError, match=f"did not return '{name}'"):
+        search(SPACE, _sum, maximize="score", limits={name: 1.0}, trials=30)
+
+
+def test_a_computed_cost_is_not_replaced():
+    torch = pytest.importorskip("torch")
+    import archwright as aw
+
+    def make():
+        return torch.nn.Sequential(aw.linear(3, aw.choice("width", [4, 8, 16])))
+
+    space = aw.ModelSpace(make)
+    with pytest.raises(InfeasibleError, match="another name"):
+        search(space, lambda c: {"score": 1.0, "params": 1.0}, maximize="score")
+    result = search(space, lambda c: {"score": np.array([1.0])}, maximize="score")
+    assert {t.metrics["params"] for t in result.trials} == {16.0, 32.0, 64.0}
+
+
+@pytest.mark.parametrize("kind", ["storage", "journal"])
+def test_one_study_never_holds_two_searches(tmp_path, kind):
+    where = {"storage": f"sqlite:///{tmp_path}/a.db"} if kind == "storage" else {"out": tmp_path}
+    call = {"maximize": "score", "trials": 3, **where}
+    search(SPACE, _sum, **call)
+    if kind == "journal":
+        (tmp_path / "run.json").unlink()
+    assert len(search(SPACE, _sum, **call).trials) == 3
+    if kind == "journal":
+        (tmp_path / "run.json").unlink()
+    for changes, word in [
+        ({"seed": 1}, "seed"),
+        ({"strategy": "local"}, "strategy"),
+        ({"limits": {"score": 5}}, "limits"),
+    ]:
+        with pytest.raises(LedgerError, match=word):
+            search(SPACE, _sum, **call, **changes)
+    with pytest.raises(LedgerError, match="other decisions"):
+        search(Space({"d0": Choice((1, 2))}), _sum, **call)
+
+
+def test_changed_code_is_said(tmp_path):
+    call = {"maximize": "score", "out": tmp_path}
+    search(SPACE, lambda c: float(c.architecture["d0"]), trials=3, **call)
+    search(SPACE, lambda c: float(c.architecture["d0"]), trials=4, **call)
+    with pytest.warns(UserWarning, match="evaluator's code has changed"):
+        result = search(SPACE, lambda c: float(c.architecture["d1"]), trials=5, **call)
+    assert any("has changed" in note for note in result.info["notes"])
+    assert len(result.trials) == 5
+
+
+def test_a_strategy_that_repeats_itself_is_stopped():
+    class Stuck:
+        def propose(self, history, rng):
+            return Proposal(history.space.default)
+
+    class Careless:
+        def propose(self, history, rng):
+            return Proposal(history.space.sample(rng=rng))
+
+    with pytest.raises(InputError, match="Stuck proposed architectures that were evaluated"):
+        search(SPACE, _sum, maximize="score", trials=5, strategy=Stuck())
+    result = search(SPACE, _sum, maximize="score", trials=100, strategy=Careless())
+    assert len({t.architecture for t in result.trials}) == 100
+
+
+def test_a_strategys_own_error_names_it():
+    class Broken:
+        def propose(self, history, rng):
+            raise ZeroDivisionError("oops")
+
+    with pytest.raises(ZeroDivisionError) as caught:
+        search(SPACE, _sum, maximize="score", trials=5, strategy=Broken())
+    assert "strategy Broken for trial 0" in caught.value.__notes__[0]
+
+
+def test_a_strategy_may_refuse_a_search():
+    class Choosy:
+        def check(self, space, objective):
+            raise InputError("not with me")
+
+        def propose(self, history, rng):
+            return None
+
+    with pytest.raises(InputError, match="not with me"):
+        search(SPACE, _sum, maximize="score", trials=5, strategy=Choosy())
+
+
+def test_an_evaluator_may_change_the_working_directory(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "other").mkdir()
+
+    def evaluate(candidate):
+        os.chdir(tmp_path / "other")
+        return _sum(candidate)
+
+    search(SPACE, evaluate, maximize="score", trials=3, out="run")
+    assert (tmp_path / "run" / "result.json").exists()
+    assert list((tmp_path / "other").iterdir()) == []
+
+
+def test_a_record_that_lost_trials_is_said(tmp_path):
+    call = {"maximize": "score", "trials": 5, "out": tmp_path}
+    search(SPACE, _sum, **call)
+    (tmp_path / "journal.log").write_text("")
+    with pytest.warns(UserWarning, match="holds 0 of the 5 trials"):
+        result = search(SPACE, _sum, **{**call, "trials": 6})
+    assert len(result.trials) == 6
+
+
+def test_resume_refuses_what_search_does_not_know(tmp_path):
+    search(SPACE, _sum, maximize="score", trials=3, out=tmp_path)
+    for change in ({"bogus": 1}, {"out": tmp_path / "b"}, {"trails": 5}):
+        with pytest.raises(InputError, match=next(iter(change))):
+            resume(tmp_path, **change)
+    assert len(resume(tmp_path, trials=4).trials) == 4
+
+
+def test_a_progress_function_that_fails_ends_nothing():
+    def tell(event):
+        raise RuntimeError("my screen is broken")
+
+    with pytest.warns(UserWarning, match="called no more"):
+        result = search(SPACE, _sum, maximize="score", trials=5, progress=tell)
+    assert len(result.trials) == 5
+
+
+def test_numbers_of_numpy_will_do(tmp_path):
+    result = search(
+        SPACE,
+        _sum,
+        maximize="score",
+        trials=np.int64(4),
+        seed=np.int32(3),
+        minutes=np.float32(5),
+        workers=np.int64(0),
+        out=tmp_path,
+    )
+    assert len(result.trials) == 4
+    assert _scored(result) == _scored(search(SPACE, _sum, maximize="score", trials=4, seed=3))
+
+
+@pytest.mark.integration
+def test_no_file_of_a_killed_search_stays(tmp_path):
+    from archwright.runs.worker import Job
+
+    ended = subprocess.run(
+        [sys.executable, "-c", "import os; print(os.getpid())"],
+        capture_output=True,
+        text=True,
+        check=True,
+    )
+    left = tmp_path / f".archwright-{ended.stdout.strip()}-x.pkl"
+    left.write_bytes(b"data")
+    mine = Job(SPACE, _sum, folder=tmp_path)
+    other = Job(SPACE, _sum, folder=tmp_path)
+    assert sorted(tmp_path.iterdir()) == sorted([Path(mine.path), Path(other.path)])
+    mine.close()
+    other.close()
+    assert list(tmp_path.iterdir()) == []
