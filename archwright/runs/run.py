@@ -168,6 +168,8 @@ class Run:
         self._check_complete(previous, finished)
         history = History(self.space, self.objective, finished)
         if previous is not None and previous["finished"] and not self._wants_more(previous):
+            read = "this search was finished before: its result is read from the folder"
+            self._tell("done", message=read)
             return self._loaded(previous, history)
         self._changes = [] if kept is None else code_changes(kept, self._identity)
         for change in self._changes:

@@ -109,3 +109,27 @@ def test_the_same_call_with_one_worker_repeats_exactly(run):
         seed=1,
     )
     assert [t.metrics for t in again.trials] == [t.metrics for t in result.trials]
+
+
+@pytest.mark.integration
+def test_a_finished_run_asked_for_more_gives_it(tmp_path):
+    task = aw.Task.load("iris")
+    call = {"minimize": "params", "trials": 3, "baselines": False, "workers": 1, "seed": 1}
+    call |= {"out": tmp_path / "iris", "final": False}
+    plain = aw.search("mlp", aw.Train(task, epochs=2), **call)
+    assert plain.finals == []
+    with pytest.raises(aw.errors.LedgerError, match="its training had epochs=2, now it is 3"):
+        aw.search("mlp", aw.Train(task, epochs=3), **call)
+    more = aw.search("mlp", aw.Train(task, epochs=2), **{**call, "final": True})
+    assert [t.to_dict() for t in more.trials] == [t.to_dict() for t in plain.trials]
+    assert len(more.finals) == 1
+    front = aw.search(
+        "mlp", aw.Train(task, epochs=2), **{**call, "final": "front", "compare_random": True}
+    )
+    assert len(front.finals) == len(front.front) >= 1
+    assert front.info["random_search"] is not None
+    told = []
+    aw.search("mlp", aw.Train(task, epochs=2), **{**call, "final": "front"}, progress=told.append)
+    assert [event["message"] for event in told] == [
+        "this search was finished before: its result is read from the folder"
+    ]
