@@ -8,6 +8,7 @@ search.
 from __future__ import annotations
 
 import difflib
+import operator
 from collections.abc import Iterable
 from typing import Any
 
@@ -93,6 +94,26 @@ class NotFinite(TrialFailure):
     """A loss or metric became NaN or infinite."""
 
 
+def whole_number(name: str, value: Any, *, least: int = 1) -> int:
+    """A seed or a count as Python's int; NumPy's integers pass, floats and booleans do not.
+
+    Raises:
+        InputError: it is no whole number, or below `least`.
+
+    >>> whole_number("seed", "1", least=0)
+    Traceback (most recent call last):
+        ...
+    archwright.errors.InputError: seed must be a whole number of at least 0, got '1'
+    """
+    try:
+        number = None if isinstance(value, bool) else operator.index(value)
+    except TypeError:
+        number = None
+    if number is None or number < least:
+        raise InputError(f"{name} must be a whole number of at least {least}, got {value!r}")
+    return number
+
+
 def nearest(given: str, known: Iterable[str]) -> str | None:
     """The known name that resembles `given` most, or None when none does.
 
@@ -114,4 +135,5 @@ def unknown_name(kind: str, given: object, known: Iterable[str]) -> UnknownNameE
     names = sorted(known)
     close = nearest(str(given), names)
     hint = f": did you mean {close!r}? Known: " if close else ". Known: "
-    return UnknownNameError(f"unknown {kind} {given!r}{hint}{', '.join(names)}")
+    shown = repr(given) if len(repr(given)) <= 100 else f"{repr(given)[:90]}..."
+    return UnknownNameError(f"unknown {kind} {shown}{hint}{', '.join(names)}")

@@ -11,7 +11,7 @@ import numpy.typing as npt
 import torch
 from torch import Tensor
 
-from archwright.errors import DataError, unknown_name
+from archwright.errors import DataError, unknown_name, whole_number
 from archwright.tasks.augment import Augmentation
 from archwright.tasks.losses import DEFAULT_LOSSES, LOSSES
 from archwright.tasks.metrics import Metric, resolve_metric
@@ -49,6 +49,7 @@ class Options:
     drop_missing_labels: bool = False
 
     def __post_init__(self) -> None:
+        object.__setattr__(self, "seed", whole_number("seed", self.seed, least=0))
         if self.kind is not None and self.kind not in DEFAULT_LOSSES:
             raise unknown_name("kind of task", self.kind, DEFAULT_LOSSES)
         if self.loss is not None and self.loss not in LOSSES:
@@ -194,7 +195,10 @@ def _checked(
             f"at least {FEWEST_ROWS} rows are needed to train and judge a network; got {len(y)}. "
             "Give more rows"
         )
-    return x, as_plain_labels(y, label)
+    try:
+        return x, as_plain_labels(y, label)
+    except DataError as error:
+        raise DataError(str(error) if part == "train" else f"in the {part} data: {error}") from None
 
 
 def _typed(

@@ -44,6 +44,9 @@ MOST_CATEGORIES = 50
 MOST_CATEGORY_FEATURES = 1000
 """Features of all categorical columns together; with many columns each has fewer categories."""
 
+MOST_UNREAD_DATES = 0.05
+"""A column of dates of which a greater share cannot be read is refused, or none of dates."""
+
 MOST_PIECES = 512
 """Piecewise linear features in all."""
 
@@ -203,9 +206,11 @@ class Columns:
             if column.kind == "categorical":
                 texts.append(to_text(series))
             elif column.kind == "date":
-                numbers += _date_parts(to_dates(series, column), column.parts)
+                dates = to_dates(series, column)
+                _check_dates(series, dates)
+                numbers += _date_parts(dates, column.parts)
             else:
-                values = to_numbers(series)
+                values = to_numbers(series, column.kind, trained=bool(self.scale))
                 _check_finite(values[:, None], [column.name], frame.index)
                 numbers.append(values)
         table = np.stack(numbers, 1) if numbers else np.empty((len(frame), 0))
@@ -406,7 +411,10 @@ def parse_number(value: object) -> float:
     if value is None or value is pd.NaT or value is pd.NA:
         return math.nan
     if isinstance(value, bool | int | float | np.generic):
-        return float(value)
+        try:
+            return float(value)
+        except OverflowError:  # an integer beyond all floats
+            return math.inf
     text = str(value).strip()
     lowered = text.casefold()
     if lowered in _MARKERS:
@@ -422,8 +430,13 @@ def parse_number(value: object) -> float:
         return float(text)
 
 
-def to_numbers(series: pd.Series) -> Array:
+def to_numbers(series: pd.Series, kind: str = "numeric", *, trained: bool = False) -> Array:
     """A column as float64 with NaN where missing.
+
+    Args:
+        series: the column.
+        kind: `"numeric"` or `"boolean"`, for the message.
+        trained: whether the network is trained already: its columns cannot be taken otherwise.
 
     Raises:
         DataError: text that is not a number: the column, the row and the value.
@@ -432,7 +445,8 @@ def to_numbers(series: pd.Series) -> Array:
         if pd.api.types.is_timedelta64_dtype(series):
             return series.dt.total_seconds().to_numpy(np.float64)
         if pd.api.types.is_datetime64_any_dtype(series):
-            raise DataError(f"column {series.name!r} holds dates where numbers are expected")
+            expected = "true or false is" if kind == "boolean" else "numbers are"
+            raise DataError(f"column {series.name!r} holds dates where {expected} expected")
         return series.to_numpy(dtype=np.float64, na_value=np.nan)
     codes, unique = pd.factorize(series.to_numpy(dtype=object), use_na_sentinel=True)
     values = np.full(len(unique) + 1, np.nan)
@@ -441,10 +455,16 @@ def to_numbers(series: pd.Series) -> Array:
             values[k] = parse_number(value)
         except (TypeError, ValueError):
             row = series.index[int(np.flatnonzero(codes == k)[0])]  # as in the whole table
+            what = "true or false" if kind == "boolean" else "numbers"
+            mend = (
+                "Correct it, or leave it empty (missing)"
+                if trained
+                else "Correct it, leave it empty (missing), or take the column as categories with "
+                f"columns={{{str(series.name)!r}: 'categorical'}}"
+            )
             raise DataError(
-                f"column {series.name!r} holds numbers, but row {row} holds {value!r} (rows count "
-                "from 0). Correct it, leave it empty (missing), or take the column as categories "
-                f"with columns={{{str(series.name)!r}: 'categorical'}}"
+                f"column {series.name!r} holds {what}, but row {row} holds {str(value)[:80]!r} "
+                f"(rows count from 0). {mend}"
             ) from None
     return np.asarray(values[codes])
 
@@ -488,6 +508,25 @@ def to_dates(series: pd.Series, column: Column) -> pd.Series:
     if getattr(series.dt, "tz", None) is not None:
         series = series.dt.tz_convert("UTC").dt.tz_localize(None)
     return series
+
+
+def _unread_dates(series: pd.Series, dates: pd.Series) -> pd.Series:
+    """Which entries are neither dates nor missing."""
+    text = series.astype(object).astype(str).str.strip().str.casefold()
+    return dates.isna() & series.notna() & ~text.isin(_MARKERS)
+
+
+def _check_dates(series: pd.Series, dates: pd.Series) -> None:
+    """Refuse a column of dates of which more than a few cannot be read."""
+    unread = _unread_dates(series, dates)
+    n_unread, n_given = int(unread.sum()), int(series.notna().sum())
+    if n_unread > max(1, MOST_UNREAD_DATES * n_given):
+        row = unread[unread].index[0]
+        raise DataError(
+            f"column {series.name!r} holds dates, but {n_unread} of its {n_given} entries cannot "
+            f"be read as dates, such as {str(series[row])[:80]!r} in row {row}: write dates like "
+            "2026-11-24, or leave the cell empty"
+        )
 
 
 _DATE_PARTS = (
@@ -804,12 +843,10 @@ def _inspect(series: pd.Series, kind: str | None) -> tuple[Column | None, str, s
 
 def _as_asked(series: pd.Series, name: str, kind: str) -> tuple[Column | None, str, str]:
     if kind == "date":
-        column, why, remark = _date(series, name)
-        if column is None:
-            raise DataError(f"column {name!r} cannot be read as dates: {series.dropna().iloc[0]!r}")
-        return column, why, remark
+        _check_dates(series, to_dates(series, Column(name, "date", dayfirst=_dayfirst(series))))
+        return _date(series, name)
     if kind in ("numeric", "boolean"):
-        to_numbers(series)
+        to_numbers(series, kind)
     return Column(name, kind), "", ""
 
 
@@ -875,17 +912,28 @@ def _readable(value: object) -> float | None:
         return None
 
 
+def _dayfirst(series: pd.Series) -> bool:
+    """Whether a column of dates writes the day first: one of them begins beyond 12."""
+    if not _is_text(series):
+        return False
+    firsts = [re.match(r"\s*(\d{1,2})[-/.]", str(value)) for value in pd.unique(series.dropna())]
+    return any(match is not None and int(match.group(1)) > 12 for match in firsts)
+
+
 def _date(series: pd.Series, name: str) -> tuple[Column | None, str, str]:
-    dayfirst = False
-    if _is_text(series):
-        firsts = [
-            re.match(r"\s*(\d{1,2})[-/.]", str(value)) for value in pd.unique(series.dropna())
-        ]
-        dayfirst = any(match and int(match.group(1)) > 12 for match in firsts)
+    dayfirst = _dayfirst(series)
     column = Column(name, "date", parts=_DATE_PARTS, dayfirst=dayfirst)
     dates = to_dates(series, column)
-    if dates.notna().sum() < 0.95 * series.notna().sum():
+    unread = _unread_dates(series, dates)
+    if unread.sum() > MOST_UNREAD_DATES * series.notna().sum() or not dates.notna().any():
         return None, "", ""
+    remark = ""
+    if unread.any():
+        row = unread[unread].index[0]
+        remark = (
+            f"column {name!r}: {int(unread.sum())} of {len(series)} training rows hold no date "
+            f"that can be read, such as {str(series[row])[:40]!r} in row {row}: taken as missing"
+        )
     values = _date_parts(dates, _DATE_PARTS)
     parts = tuple(
         part
@@ -894,4 +942,4 @@ def _date(series: pd.Series, name: str) -> tuple[Column | None, str, str]:
     )
     if not parts:
         return None, "always the same date", ""
-    return Column(name, "date", parts=parts, dayfirst=dayfirst), "", ""
+    return Column(name, "date", parts=parts, dayfirst=dayfirst), "", remark

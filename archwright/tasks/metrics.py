@@ -16,7 +16,7 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from archwright.errors import DataError, UnknownNameError, unknown_name
+from archwright.errors import DataError, UnknownNameError, unknown_name, whole_number
 
 Array = npt.NDArray[Any]
 MetricFunction = Callable[[Array, Array], float]
@@ -280,7 +280,7 @@ def confidence_interval(
         metric = METRICS[metric]
     if metric.name == "exact_match" or (metric.name == "accuracy" and targets.ndim == 1):
         return wilson_interval(metric(scores, targets), len(targets), level=level)
-    rng = np.random.default_rng(seed)
+    rng = np.random.default_rng(whole_number("seed", seed, least=0))
     values = [
         metric(scores[rows], targets[rows])
         for rows in (rng.integers(0, len(targets), len(targets)) for _ in range(n_resamples))

@@ -57,8 +57,19 @@ class Preprocessing:
 
         Args:
             raw: what `Columns.apply`, `Images.apply` or `Arrays.apply` takes.
+
+        Raises:
+            DataError: it does not fit what the network was trained on, or is not finite.
         """
-        return self.inputs.apply(raw)
+        prepared = self.inputs.apply(raw)
+        usable = np.isfinite(prepared).reshape(len(prepared), -1).all(1)
+        if not usable.all():
+            raise DataError(
+                f"inputs must be finite: {int((~usable).sum())} of {len(prepared)} rows are not, "
+                f"the first is row {int(np.flatnonzero(~usable)[0])} (counting from 0). Correct "
+                "or leave them out"
+            )
+        return prepared
 
     def read(self, source: Any) -> tuple[list[str], Array]:
         """Names of the rows, and their prepared inputs, of files to predict on.

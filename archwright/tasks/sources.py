@@ -17,6 +17,7 @@ from archwright.tasks.assemble import Options, Part, Prepared, assemble
 from archwright.tasks.augment import Augmentation, default_augmentation
 from archwright.tasks.images import as_array, fit_images, raw_images
 from archwright.tasks.metrics import Metric
+from archwright.tasks.targets import FARTHEST
 from archwright.tasks.task import Task
 
 if TYPE_CHECKING:
@@ -125,10 +126,13 @@ def from_arrays(
 
 
 def _names_of(y: Any, target: str | Sequence[str] | None) -> list[str]:
-    if target is not None:
-        return [target] if isinstance(target, str) else [str(one) for one in target]
-    if hasattr(y, "columns"):
-        return [str(one) for one in y.columns]
+    if target is not None or hasattr(y, "columns"):
+        given = y.columns if target is None else [target] if isinstance(target, str) else target
+        named = [str(one) for one in given]
+        twice = next((one for one in named if named.count(one) > 1), None)
+        if twice is not None:
+            raise DataError(f"two targets are named {twice!r}: give each a name of its own")
+        return named
     name = getattr(y, "name", None)
     return [str(name) if isinstance(name, str) and name else "target"]
 
@@ -236,6 +240,13 @@ def _check_array(x: Array) -> None:
                 f"inputs must be finite: {int(bad.sum())} values in {n_rows} of {len(x)} rows are "
                 f"NaN or infinite, the first at {list(place)}. Replace them, or leave out the rows"
             )
+    if x.size and max(abs(float(x.min())), abs(float(x.max()))) > FARTHEST:
+        highest = int(np.abs(x.astype(np.float64)).argmax())
+        place = tuple(int(k) for k in np.unravel_index(highest, x.shape))
+        raise DataError(
+            f"inputs must be at most {FARTHEST:g}, so that their squares can be computed with: "
+            f"{float(x[place]):g} at {list(place)}. Correct it, or give a larger unit"
+        )
 
 
 def _table(x: Any) -> pd.DataFrame:
@@ -743,7 +754,7 @@ def _refuse_options(function: Any, options: Mapping[str, Any], what: str) -> Non
     for key in options:
         if key not in known:
             close = nearest(key, known)
-            hint = f"; did you mean {close!r}?" if close else ""
+            hint = f"; did you mean {close!r}?" if close else "."
             raise DataError(f"{what} has no option {key!r}{hint} Known: {', '.join(sorted(known))}")
 
 

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 import numpy.typing as npt
 
-from archwright.errors import DataError
+from archwright.errors import DataError, whole_number
 
 if TYPE_CHECKING:
     import torch
@@ -100,6 +100,7 @@ def split_indices(
     >>> sorted(labels[validation].tolist())
     ['a', 'a', 'a', 'a', 'b']
     """
+    seed = whole_number("seed", seed, least=0)
     check_fraction("validation", validation, zero=True)
     check_fraction("test", test, zero=True)
     if validation + test >= 1.0:

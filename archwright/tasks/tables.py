@@ -180,6 +180,11 @@ def _read_text(path: Path, header: bool | None) -> Table:
             )
     decimal = "," if separator != "," and _decimal_comma(lines[header:]) else "."
     separator_rule = r"\s+" if separator == " " else separator
+    trailing = header and all(
+        len(line) == len(lines[0]) + 1 and not line[-1].strip() for line in lines[1:]
+    )
+    if trailing and len(lines) > 1:
+        notes.append(f"every row of {path.name} ends with a separator: read without it")
     try:
         frame = pd.read_csv(
             io.StringIO(text),
@@ -191,18 +196,57 @@ def _read_text(path: Path, header: bool | None) -> Table:
             na_values=list(MISSING_TEXTS),
             low_memory=False,
             skip_blank_lines=True,
+            index_col=False if trailing else None,
         )
-    except (pd.errors.ParserError, pd.errors.EmptyDataError, ValueError) as error:
+    except (pd.errors.ParserError, pd.errors.EmptyDataError, ValueError, OverflowError) as error:
+        _check_widths(text, separator, path, header=header)
         raise DataError(
             f"{str(path)!r} cannot be read as a table ({_first_line(error)}): every line must have "
             f"the same number of fields, separated by {_SEPARATORS[separator]}"
         ) from None
+    if frame.shape[0] and frame.iloc[:, -1].isna().any():  # as in a row with too few fields
+        _check_widths(text, separator, path, header=header)
     if header:
         frame.columns = pd.Index([str(name).strip() for name in frame.columns])
         if not isinstance(frame.index, pd.RangeIndex):
             notes.append(f"{path.name} names its rows in a first column without a header: left out")
             frame = frame.reset_index(drop=True)
     return Table(_with_rows(frame, path), header=header, notes=tuple(notes))
+
+
+def _check_widths(text: str, separator: str, path: Path, *, header: bool) -> None:
+    """Refuse a text whose rows do not all have as many fields: the first odd one is named."""
+    widths: list[int] = []
+    numbers: list[int] = []
+    lines = io.StringIO(text, newline="")
+    if separator == " ":
+        for number, line in enumerate(lines, 1):
+            if line.strip():
+                widths.append(len(line.split()))
+                numbers.append(number)
+    else:
+        reader = csv.reader(lines, delimiter=separator, skipinitialspace=True)
+        try:
+            for fields in reader:
+                if len(fields) > 1 or (fields and fields[0].strip()):
+                    widths.append(len(fields))
+                    numbers.append(reader.line_num)
+        except csv.Error:
+            return
+    rows = widths[header:]
+    if not rows:
+        return
+    usual = Counter(rows).most_common(1)[0][0]
+    odd = [k for k, width in enumerate(rows) if width != usual]
+    if odd:
+        first = odd[0]
+        more = f" ({len(odd)} such rows in all)" if len(odd) > 1 else ""
+        raise DataError(
+            f"row {first} of {path.name} (counting from 0; line {numbers[header:][first]}) has "
+            f"{rows[first]} field{'s' * (rows[first] != 1)} where others have {usual}{more}: "
+            "write as many in each row, empty ones for missing values, and quote text that holds "
+            f"{_SEPARATORS[separator]}"
+        )
 
 
 def _bytes(path: Path, packing: str | None) -> bytes:
@@ -316,6 +360,8 @@ def _is_count(cells: Sequence[str]) -> bool:
     """Whether cells count up by one, as the names of columns without real names do."""
     if len(cells) < 3 or not all(cell.strip().isdigit() for cell in cells):
         return False
+    if any(len(cell) > 18 for cell in cells):
+        return False
     values = [int(cell) for cell in cells]
     return values == list(range(values[0], values[0] + len(values)))
 
@@ -370,11 +416,13 @@ def find_target(
         loose = [name for name in names if name.strip().casefold() == text.casefold()]
         if len(loose) == 1:
             chosen_names.append(loose[0])
-        elif re.fullmatch(r"-?\d+", text) and -len(names) <= int(text) < len(names):
+        elif re.fullmatch(r"-?\d{1,18}", text) and -len(names) <= int(text) < len(names):
             chosen_names.append(names[int(text)])
         else:
             raise unknown_name("target column", text, names)
     for name in chosen_names:
+        if chosen_names.count(name) > 1:
+            raise DataError(f"the target names the column {name!r} twice: name each column once")
         if list(names).count(name) > 1:
             raise DataError(
                 f"the table has {list(names).count(name)} columns named {name!r}: rename all but "

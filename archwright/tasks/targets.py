@@ -5,6 +5,7 @@ Nothing here needs torch: an exported network is served with NumPy alone.
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
@@ -23,6 +24,11 @@ Label = str | int | float | bool
 
 LARGEST = 1e100
 """Numbers beyond this overflow when they are squared: they are no measurements."""
+
+FARTHEST = 1e15
+"""Regression targets farther than this from the training mean, in training standard deviations,
+are refused in every split: the square of one, and the sum of the squares of 10^8, is finite in
+float32, which losses are computed in."""
 
 MOST_INTEGER_CLASSES = 20
 """Whole numbers with more distinct values are a quantity, unless they count 0, 1, 2, ... evenly."""
@@ -101,7 +107,8 @@ class Target:
         """Targets as the network learns them; see `Split.y`.
 
         Raises:
-            DataError: a class that is not among the labels.
+            DataError: a class that is not among the labels; numbers that are not finite, farther
+            than `FARTHEST` from the training rows', or other than 0 and 1 for labels.
         """
         if self.kind == "classification":
             flat = np.asarray(values, dtype=object).ravel()
@@ -119,10 +126,19 @@ class Target:
                     )
                 codes[row] = code
             return codes
-        table = np.asarray(values, dtype=np.float64)
-        table = table.reshape(len(table), -1)
+        table = _numbers(np.asarray(values), self.kind, self.names)
         if self.kind == "regression":
+            raw = table
             table = (table - np.array(self.mean)) / np.array(self.scale)
+            far = ~(np.abs(table) <= FARTHEST)
+            if far.any():
+                row, k = (int(value) for value in np.argwhere(far)[0])
+                raise DataError(
+                    f"{int(far.any(1).sum())} of {len(raw)} targets are out of all proportion to "
+                    f"the training rows: {self.names[k]!r} is {raw[row, k]:g} in row {row}, and "
+                    f"{self.mean[k]:.4g} +- {self.scale[k]:.4g} in training (at most {FARTHEST:g} "
+                    "of these deviations can be computed with). Correct or remove those rows"
+                )
         return table.astype(np.float32)
 
     def scores(self, outputs: Any) -> Array:
@@ -233,14 +249,16 @@ def as_plain_labels(values: Any, name: str) -> Array:
         flat = [_plain(value) for value in array.ravel().tolist()]
         sorts = {_sort(value) for value in flat}
         if sorts <= {"number", "boolean"}:
-            return np.array(flat, dtype=np.float64 if "number" in sorts else np.bool_).reshape(
-                array.shape
+            made: Array = np.array(
+                [_float(value) for value in flat] if "number" in sorts else flat,
+                dtype=np.float64 if "number" in sorts else np.bool_,
             )
+            return _usable_labels(made.reshape(array.shape), name)
         if sorts == {"text"}:
             stripped = np.array([value.strip() for value in flat], dtype=object)
             numbers = _as_numbers(stripped)
             if numbers is not None:
-                return numbers.reshape(array.shape)
+                return _usable_labels(numbers.reshape(array.shape), name)
             return stripped.reshape(array.shape)
         if sorts <= {"number", "boolean", "text"}:
             row, odd = next((i, v) for i, v in enumerate(flat) if _sort(v) == "text")
@@ -259,7 +277,30 @@ def as_plain_labels(values: Any, name: str) -> Array:
         raise DataError(
             f"labels in {name!r} must be numbers, text or booleans, got dtype {array.dtype}"
         )
+    return _usable_labels(array, name)
+
+
+def _usable_labels(array: Array, name: str) -> Array:
+    """The labels again; numbers must be finite, and have a finite square."""
+    if len(array) and array.dtype.kind in "iuf":
+        table = array.reshape(len(array), -1).astype(np.float64)
+        bad = ~(np.abs(table) < LARGEST)  # true for NaN too
+        if bad.any():
+            row, k = (int(value) for value in np.argwhere(bad)[0])
+            raise DataError(
+                f"labels must be finite and below {LARGEST:g}: row {row} (counting from 0) of "
+                f"{name!r} holds {table[row, k]:g} ({int(bad.any(1).sum())} such rows in all). "
+                "Correct or remove those rows"
+            )
     return array
+
+
+def _float(value: Any) -> float:
+    """A Python number as a float; integers beyond all floats as infinity."""
+    try:
+        return float(value)
+    except OverflowError:
+        return math.inf if value > 0 else -math.inf
 
 
 def _sort(value: object) -> str:
@@ -390,27 +431,8 @@ def fit_target(
     if kind == "classification":
         found = label_order(values, names)
         return Target(kind, tuple(names), labels=found if order is None else tuple(order))
-    if values.dtype.kind not in "biuf":
-        bad = values.ravel()[0]
-        raise DataError(
-            f"kind={kind!r} needs numbers in {names[0]!r}, got text such as {bad!r}: use "
-            "kind='classification', or turn the column into numbers"
-        )
-    table = values.reshape(len(values), -1).astype(np.float64)
-    usable = np.abs(table) < LARGEST  # false for NaN too
-    if not usable.all():
-        row = int(np.flatnonzero(~usable.all(1))[0])
-        raise DataError(
-            f"targets must be finite and below {LARGEST:g}: row {row} of {names[0]!r} is "
-            f"{table[row].tolist()}. Correct or remove those rows"
-        )
+    table = _numbers(values, kind, names)
     if kind == "multilabel":
-        if not np.isin(table, (0, 1)).all():
-            odd = table[~np.isin(table, (0, 1))][0]
-            raise DataError(
-                f"multi-label targets are 0 or 1, one column a label; got {odd:g}. For numbers "
-                "use kind='regression'"
-            )
         fixed = [
             name for name, spread in zip(names, np.ptp(table, axis=0), strict=True) if not spread
         ]
@@ -432,9 +454,39 @@ def fit_target(
     )
 
 
+def _numbers(values: Array, kind: str, names: Sequence[str]) -> Array:
+    """Targets of a regression, or of several labels, as a table of usable float64."""
+    if values.dtype.kind not in "biuf":
+        bad = values.ravel()[0]
+        raise DataError(
+            f"kind={kind!r} needs numbers in {names[0]!r}, got text such as {bad!r}: use "
+            "kind='classification', or turn the column into numbers"
+        )
+    table = values.reshape(len(values), -1).astype(np.float64)
+    usable = np.abs(table) < LARGEST  # false for NaN too
+    if not usable.all():
+        row = int(np.flatnonzero(~usable.all(1))[0])
+        raise DataError(
+            f"targets must be finite and below {LARGEST:g}: row {row} of {names[0]!r} is "
+            f"{table[row].tolist()}. Correct or remove those rows"
+        )
+    if kind == "multilabel" and not np.isin(table, (0, 1)).all():
+        odd = table[~np.isin(table, (0, 1))][0]
+        raise DataError(
+            f"multi-label targets are 0 or 1, one column a label; got {odd:g}. For numbers use "
+            "kind='regression'"
+        )
+    return table
+
+
+_MOST_DIGITS = 4000
+"""Python reads no longer integers from text (4,300 digits, by default)."""
+
+
 def _label_key(label: Any) -> tuple[int, Any]:
     """Numbers in their order, then text; text that counts (`"2"`, `"10"`) as numbers."""
     if isinstance(label, str):
         digits = label.lstrip("-")
-        return (0, int(label)) if digits.isascii() and digits.isdigit() else (1, label)
+        counts = digits.isascii() and digits.isdigit() and len(digits) < _MOST_DIGITS
+        return (0, int(label)) if counts and label in (digits, f"-{digits}") else (1, label)
     return (0, label)

@@ -15,7 +15,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from archwright.errors import DataError, unknown_name
+from archwright.errors import DataError, unknown_name, whole_number
 from archwright.tasks.augment import Augmentation
 from archwright.tasks.losses import LOSSES, weighted_mean
 from archwright.tasks.metrics import METRICS, Metric, confidence_interval, resolve_metric
@@ -205,7 +205,12 @@ class Task:
         (270, 200)
         """
         n = len(self.train)
-        fraction = size / n if isinstance(size, int) else float(size)
+        whole_number("seed", seed, least=0)
+        fraction = math.nan
+        if isinstance(size, int | np.integer) and not isinstance(size, bool):
+            fraction = int(size) / n
+        elif isinstance(size, float | np.floating):
+            fraction = float(size)
         if not 0.0 < fraction <= 1.0:
             raise DataError(
                 f"a subset is a fraction in (0, 1] (a float) or from 1 to {n} rows (an int); "

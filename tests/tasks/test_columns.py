@@ -313,3 +313,55 @@ def test_odd_types_of_columns():
         "zone": "date",
     }
     assert np.isfinite(columns.apply(frame)).all()
+
+
+def days(*odd, n=60):
+    written = [f"2024-{k % 12 + 1:02d}-{k % 28 + 1:02d}" for k in range(n)]
+    written[: len(odd)] = odd
+    return pd.DataFrame({"day": written, "size": np.arange(n) * 0.5})
+
+
+def test_single_entries_that_are_no_dates_are_told():
+    fitted = fit_columns(days("soon", "2024-13-45", "unknown"))
+    assert fitted.columns.columns[0].kind == "date"
+    (note,) = (note for note in fitted.notes if "'day'" in note)
+    assert note.startswith("column 'day': 2 of 60 training rows hold no date that can be read")
+    assert "'soon' in row 0" in note
+    assert not any("no date" in note for note in fit_columns(days(None, "")).notes)
+
+
+def test_many_entries_that_are_no_dates_are_refused_where_dates_were_asked_for():
+    odd = days(*["soon"] * 9)
+    assert fit_columns(odd).columns.columns[0].kind == "categorical"
+    with pytest.raises(DataError, match=r"9 of its 60 entries cannot be read as dates.*'soon'"):
+        fit_columns(odd, kinds={"day": "date"})
+    with pytest.raises(DataError, match=r"9 of its 60 entries cannot be read as dates.*'soon'"):
+        fit_columns(days()).columns.apply(odd)
+
+
+def test_one_date_only_is_dropped_also_where_it_was_asked_for():
+    same = days().assign(day="2024-01-01")
+    assert fit_columns(same, kinds={"day": "date"}).columns.dropped == {
+        "day": "always the same date"
+    }
+
+
+def test_a_trained_network_is_offered_no_other_kind_of_column():
+    made = fit_columns(
+        pd.DataFrame({"size": np.arange(40) * 0.5, "owner": [True, False] * 20})
+    ).columns
+    with pytest.raises(
+        DataError, match=r"'size' holds numbers, but row 1 .*Correct it, or"
+    ) as size:
+        made.apply(pd.DataFrame({"size": ["1", "big"], "owner": [True, False]}))
+    with pytest.raises(DataError, match="'owner' holds true or false, but row 0") as owner:
+        made.apply(pd.DataFrame({"size": [1, 2], "owner": ["rented", "no"]}))
+    with pytest.raises(DataError, match="dates where true or false is expected"):
+        made.apply(pd.DataFrame({"size": [1], "owner": [pd.Timestamp("2024-01-01")]}))
+    assert "columns=" not in f"{size.value}{owner.value}"
+
+
+def test_integers_beyond_all_floats_are_refused():
+    with pytest.raises(DataError, match="'size' holds inf in row 2"):
+        fit_columns(pd.DataFrame({"size": [1, 2, 10**400, *range(40)]}))
+    assert parse_number(10**400) == np.inf

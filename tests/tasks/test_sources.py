@@ -252,7 +252,66 @@ def with_value(values, place, value):
     return changed
 
 
+def measured(**parts):
+    """A regression whose held-out targets are replaced."""
+    held = {name: (X[:20], with_value(X[:20, 0], 3, value)) for name, value in parts.items()}
+    return Task.from_arrays(X, X[:, 0], **held)
+
+
 REFUSED = {
+    "infinity in a test target": (
+        lambda: measured(test=np.inf),
+        r"in the test data: labels must be finite and below 1e\+100: row 3 .* holds inf",
+    ),
+    "a validation target whose square overflows": (
+        lambda: measured(validation=1e300),
+        "in the validation data: labels must be finite",
+    ),
+    "a test target out of proportion": (
+        lambda: measured(test=1e60),
+        r"in the test rows: 1 of 20 targets are out of all proportion.*1e\+60 in row 3.*1e\+15",
+    ),
+    "text in a validation target": (
+        lambda: Task.from_arrays(X, X[:, 0], validation=(X[:5], list("abcde"))),
+        "in the validation rows: kind='regression' needs numbers",
+    ),
+    "a label of 2 in the test rows": (
+        lambda: Task.from_arrays(X, X[:, :2] > 0, kind="multilabel", test=(X, np.full((60, 2), 2))),
+        "in the test rows: multi-label targets are 0 or 1",
+    ),
+    "an infinite class": (lambda: Task.from_arrays(X, [1, np.inf] * 30), "row 1 .* holds inf"),
+    "a label beyond all floats": (
+        lambda: Task.from_arrays(X, [10**400, *range(59)]),
+        "row 0 .* holds inf",
+    ),
+    "a number beyond all floats": (
+        lambda: Task.from_frame(frame(size=[10**400, *range(59)]), "kind"),
+        "column 'size' holds inf in row 0",
+    ),
+    "a place beyond all integers": (
+        lambda: Task.from_frame(frame(), "9" * 5000),
+        r"unknown target column '9{80,90}\.\.\.",
+    ),
+    "inputs whose squares overflow": (
+        lambda: Task.from_arrays(with_value(IMAGES, (3, 1, 2), 1e300), Y),
+        r"at most 1e\+15.*1e\+300 at \[3, 1, 2\]",
+    ),
+    "a target named twice": (
+        lambda: Task.from_frame(frame(), ["kind", "kind"]),
+        "names the column 'kind' twice",
+    ),
+    "two targets of arrays of one name": (
+        lambda: Task.from_arrays(X, X[:, :2], target=["a", "a"]),
+        "two targets are named 'a'",
+    ),
+    "a seed of text": (lambda: Task.load("iris", seed="1"), "seed must be a whole number .* '1'"),
+    "a negative seed": (lambda: Task.from_arrays(X, Y, seed=-1), "whole number of at least 0"),
+    "no seed": (lambda: Task.from_frame(frame(), "kind", seed=None), "whole number of at least 0"),
+    "a seed of a subset": (
+        lambda: Task.from_arrays(X, Y).subset(0.5, seed="1"),
+        "seed must be a whole number",
+    ),
+    "a size of a subset": (lambda: Task.from_arrays(X, Y).subset("half"), "a subset is a fraction"),
     "lengths differ": (lambda: Task.from_arrays(X, Y[:-1]), "60 inputs and 59 targets"),
     "nan labels": (
         lambda: Task.from_arrays(X, with_value(Y, [4, 7], np.nan)),
@@ -421,6 +480,23 @@ def test_bad_files_are_refused_with_the_mend(tmp_path, case):
     (tmp_path / name).write_bytes(content)
     with pytest.raises(DataError, match=message):
         Task.load(tmp_path / name)
+
+
+def test_numpy_integers_are_seeds_and_counts():
+    task = Task.from_arrays(X, Y, seed=np.int64(3))
+    assert task.fingerprint == Task.from_arrays(X, Y, seed=3).fingerprint
+    assert len(task.subset(np.int64(12)).train) == 12
+
+
+def test_labels_of_thousands_of_digits_are_classes_of_text():
+    task = Task.from_arrays(X, ["9" * 5000, "no", "--5"] * 20)
+    assert task.classes == ("--5", "9" * 5000, "no")
+
+
+def test_what_is_predicted_on_must_be_finite():
+    task = Task.from_arrays(IMAGES / 300, Y)
+    with pytest.raises(DataError, match="1 of 60 rows are not, the first is row 3"):
+        task.preprocessing.apply(with_value(IMAGES / 300, (3, 1, 2), np.nan))
 
 
 def test_archives_of_objects_or_without_targets_are_refused(tmp_path):

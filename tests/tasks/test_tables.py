@@ -113,7 +113,7 @@ def test_blank_lines_and_spaces_do_not_matter(tmp_path):
         ("a.csv", b"\n \n", "is empty"),
         ("a.csv", b"a,b\n", "holds 0 rows"),
         ("a.csv", b"a\n1\n2\n", "one column only"),
-        ("a.csv", b"a,b\n1,2\n3,4,5,6\n", "every line must have the same number of fields"),
+        ("a.csv", b"a,b\n1,2\n3,4,5,6\n", "line 3. has 4 fields where others have 2"),
         ("a.csv", b"a,b,a\n1,2,3\n", "several columns named 'a'"),
         ("a.csv", b"\x89PNG\x00\x00\x00\x01", "not a text file"),
         ("a.csv.gz", b"not gzip", "cannot be read"),
@@ -196,3 +196,46 @@ def test_a_table_of_one_column_has_no_inputs():
 
 def test_a_text_of_prose_is_not_cut_at_spaces():
     assert sniff_separator("a b,1\nc d e,2\nf,3\n") == ","
+
+
+ROWS = [f"{k}.5,b{k % 2},{k % 3}" for k in range(40)]
+
+
+@pytest.mark.parametrize(
+    ("row", "said"),
+    [
+        ("1.5,2", "line 12. has 2 fields where others have 3"),
+        ("1.5", "line 12. has 1 field where others have 3"),
+        ("1.5,2,1,4", "line 12. has 4 fields where others have 3"),
+    ],
+)
+@pytest.mark.parametrize("header", ["a,b,y\n", ""])
+def test_a_row_of_another_number_of_fields_is_named(tmp_path, row, said, header):
+    path = tmp_path / "a.csv"
+    path.write_text(header + "\n".join([*ROWS[: 11 - bool(header)], row, *ROWS[11:]]))
+    with pytest.raises(DataError, match=said):
+        read_table(path)
+
+
+def test_rows_are_counted_over_quoted_lines_and_separators(tmp_path):
+    path = tmp_path / "a.csv"
+    rows = [f'{k},"text, of\ntwo\u2028 lines",{k % 2 or ""}' for k in range(40)]
+    path.write_text("a,b,y\n" + "\n".join(rows), encoding="utf-8")
+    assert read_table(path).frame["y"].isna().sum() == 20
+    path.write_text("a,b,y\n" + "\n".join([*rows[:2], "1,2", *rows[2:]]), encoding="utf-8")
+    with pytest.raises(DataError, match=r"row 2 of a.csv .counting from 0; line 6. has 2 fields"):
+        read_table(path)
+
+
+def test_separators_at_the_end_of_rows_move_no_column(tmp_path):
+    path = tmp_path / "a.csv"
+    path.write_text("a,b,y\n" + "\n".join(f"{row}," for row in ROWS))
+    table = read_table(path)
+    assert table.frame["a"].tolist() == [k + 0.5 for k in range(40)]
+    assert "ends with a separator" in table.notes[0]
+
+
+def test_numbers_of_thousands_of_digits_are_no_counted_header(tmp_path):
+    path = tmp_path / "a.csv"
+    path.write_text(f"{'9' * 5000},2,3\n" + "\n".join(ROWS))
+    assert not read_table(path).header
