@@ -12,15 +12,31 @@ from archwright.errors import InputError, unknown_name
 from archwright.strategies.base import Strategy, any_new, first_new, random_proposal
 
 if TYPE_CHECKING:
+    from archwright.strategies.ant_colony import AntColony as AntColony
+    from archwright.strategies.differential_evolution import (
+        DifferentialEvolution as DifferentialEvolution,
+    )
     from archwright.strategies.evolution import RegularizedEvolution as RegularizedEvolution
+    from archwright.strategies.genetic import Genetic as Genetic
     from archwright.strategies.grid import Grid as Grid
     from archwright.strategies.local_search import LocalSearch as LocalSearch
+    from archwright.strategies.nsga2 import NSGA2 as NSGA2
+    from archwright.strategies.nsga3 import NSGA3 as NSGA3
+    from archwright.strategies.pareto_local import ParetoLocalSearch as ParetoLocalSearch
+    from archwright.strategies.particle_swarm import ParticleSwarm as ParticleSwarm
     from archwright.strategies.random_search import RandomSearch as RandomSearch
 
 _HOMES = {
+    "ant_colony": "ant_colony:AntColony",
+    "differential_evolution": "differential_evolution:DifferentialEvolution",
     "evolution": "evolution:RegularizedEvolution",
+    "genetic": "genetic:Genetic",
     "grid": "grid:Grid",
     "local": "local_search:LocalSearch",
+    "nsga2": "nsga2:NSGA2",
+    "nsga3": "nsga3:NSGA3",
+    "pareto_local": "pareto_local:ParetoLocalSearch",
+    "particle_swarm": "particle_swarm:ParticleSwarm",
     "random": "random_search:RandomSearch",
 }
 
@@ -89,9 +105,16 @@ def name_of(strategy: Strategy) -> str:
 
 
 __all__ = [
+    "NSGA2",
+    "NSGA3",
     "STRATEGIES",
+    "AntColony",
+    "DifferentialEvolution",
+    "Genetic",
     "Grid",
     "LocalSearch",
+    "ParetoLocalSearch",
+    "ParticleSwarm",
     "RandomSearch",
     "RegularizedEvolution",
     "Strategy",

@@ -7,7 +7,10 @@ from random import Random
 
 from archwright.space import Architecture
 from archwright.strategies.base import any_new
-from archwright.trials import History, Proposal, Trial, dominates
+from archwright.strategies.pareto_local import ParetoLocalSearch
+from archwright.trials import History, Proposal, Trial
+
+_SEVERAL = ParetoLocalSearch()
 
 
 @dataclass(frozen=True)
@@ -16,8 +19,7 @@ class LocalSearch:
 
     From a random start, the neighbours of the best architecture of this climb (those that differ
     in one decision) are evaluated in random order; the climb moves on as soon as one is better,
-    and starts anew when all are known. With several objectives the climb moves to a neighbour
-    that dominates, or that is better in the primary goal and not dominated.
+    and starts anew when all are known. With several objectives it is `ParetoLocalSearch`.
 
     Source: White, Nolen and Savani, Exploring the Loss Landscape in Neural Architecture Search,
     UAI 2021, arXiv 2005.02960.
@@ -36,6 +38,8 @@ class LocalSearch:
 
     def propose(self, history: History, rng: Random) -> Proposal | None:
         """See `Strategy.propose`."""
+        if not history.objective.single:
+            return _SEVERAL.propose(history, rng)
         climb = history.memory.get(self)
         if climb is None:
             climb = history.memory[self] = _Climb()
@@ -74,7 +78,9 @@ class _Climb:
                 self._move(trial)
             elif belongs:
                 self._members.add(trial.number)
-                if _better(history, trial, self.best):
+                if history.objective.score(trial.metrics) > history.objective.score(
+                    self.best.metrics
+                ):
                     self._move(trial)
         self._n_read = len(history.complete)
 
@@ -86,11 +92,3 @@ class _Climb:
 
     def _move(self, trial: Trial) -> None:
         self.best, self._neighbours = trial, None
-
-
-def _better(history: History, new: Trial, old: Trial) -> bool:
-    objective = history.objective
-    if objective.single:
-        return objective.score(new.metrics) > objective.score(old.metrics)
-    a, b = objective.values(new.metrics), objective.values(old.metrics)
-    return dominates(a, b) or (a[0] > b[0] and not dominates(b, a))
