@@ -388,6 +388,102 @@ REFERENCES: dict[str, Reference] = {
             "The Annals of Statistics 7(1), 1979",
             link="https://doi.org/10.1214/aos/1176344552",
         ),
+        Reference(
+            "sun2020",
+            "Y. Sun, B. Xue, M. Zhang, G. G. Yen, J. Lv",
+            "Automatically Designing CNN Architectures Using the Genetic Algorithm for Image "
+            "Classification",
+            "IEEE Transactions on Cybernetics, 2020",
+            "1808.03818",
+        ),
+        Reference(
+            "xie2017",
+            "L. Xie, A. Yuille",
+            "Genetic CNN",
+            "ICCV 2017",
+            "1703.01513",
+        ),
+        Reference(
+            "deb2002",
+            "K. Deb, A. Pratap, S. Agarwal, T. Meyarivan",
+            "A Fast and Elitist Multiobjective Genetic Algorithm: NSGA-II",
+            "IEEE Transactions on Evolutionary Computation 6(2), 2002",
+            link="https://doi.org/10.1109/4235.996017",
+        ),
+        Reference(
+            "lu2019",
+            "Z. Lu, I. Whalen, V. Boddeti, Y. Dhebar, K. Deb, E. Goodman, W. Banzhaf",
+            "NSGA-Net: Neural Architecture Search using Multi-Objective Genetic Algorithm",
+            "GECCO 2019",
+            "1810.03522",
+        ),
+        Reference(
+            "deb2014",
+            "K. Deb, H. Jain",
+            "An Evolutionary Many-Objective Optimization Algorithm Using Reference-Point-Based "
+            "Nondominated Sorting Approach, Part I: Solving Problems With Box Constraints",
+            "IEEE Transactions on Evolutionary Computation 18(4), 2014",
+            link="https://doi.org/10.1109/TEVC.2013.2281535",
+        ),
+        Reference(
+            "lu2020",
+            "Z. Lu, K. Deb, E. Goodman, W. Banzhaf, V. N. Boddeti",
+            "NSGANetV2: Evolutionary Multi-Objective Surrogate-Assisted Neural Architecture Search",
+            "ECCV 2020",
+            "2007.10396",
+        ),
+        Reference(
+            "paquete2004",
+            "L. Paquete, M. Chiarandini, T. Stützle",
+            "Pareto Local Optimum Sets in the Biobjective Traveling Salesman Problem: An "
+            "Experimental Study",
+            "Metaheuristics for Multiobjective Optimisation, 2004",
+            link="https://doi.org/10.1007/978-3-642-17144-4_7",
+        ),
+        Reference(
+            "awad2020",
+            "N. Awad, N. Mallik, F. Hutter",
+            "Differential Evolution for Neural Architecture Search",
+            "ICLR 2020 Workshop on Neural Architecture Search",
+            "2012.06400",
+        ),
+        Reference(
+            "storn1997",
+            "R. Storn, K. Price",
+            "Differential Evolution: A Simple and Efficient Heuristic for Global Optimization over "
+            "Continuous Spaces",
+            "Journal of Global Optimization 11, 1997",
+            link="https://doi.org/10.1023/A:1008202821328",
+        ),
+        Reference(
+            "wang2018",
+            "B. Wang, Y. Sun, B. Xue, M. Zhang",
+            "Evolving Deep Convolutional Neural Networks by Variable-Length Particle Swarm "
+            "Optimization for Image Classification",
+            "IEEE CEC 2018",
+            "1803.06492",
+        ),
+        Reference(
+            "kennedy1995",
+            "J. Kennedy, R. Eberhart",
+            "Particle Swarm Optimization",
+            "ICNN 1995",
+            link="https://doi.org/10.1109/ICNN.1995.488968",
+        ),
+        Reference(
+            "byla2019",
+            "E. Byla, W. Pang",
+            "DeepSwarm: Optimising Convolutional Neural Networks using Swarm Intelligence",
+            "UKCI 2019",
+            "1905.07350",
+        ),
+        Reference(
+            "dorigo1997",
+            "M. Dorigo, L. M. Gambardella",
+            "Ant Colony System: A Cooperative Learning Approach to the Traveling Salesman Problem",
+            "IEEE Transactions on Evolutionary Computation 1(1), 1997",
+            link="https://doi.org/10.1109/4235.585892",
+        ),
     )
 }
 """Every reference, by key."""
@@ -399,6 +495,13 @@ METHODS: dict[str, tuple[str, ...]] = {
     "local": ("white2021", "denottelander2021"),
     "local_search": ("white2021", "denottelander2021"),
     "evolution": ("real2019",),
+    "genetic": ("sun2020", "xie2017"),
+    "nsga2": ("deb2002", "lu2019"),
+    "nsga3": ("deb2014", "lu2020"),
+    "pareto_local": ("paquete2004", "denottelander2021"),
+    "differential_evolution": ("awad2020", "storn1997"),
+    "particle_swarm": ("wang2018", "kennedy1995"),
+    "ant_colony": ("byla2019", "dorigo1997"),
     # spaces
     "mlp": ("gorishniy2021", "gorishniy2022", "holzmuller2024"),
     "chain_cnn": ("baker2017", "zoph2017", "chollet2017"),

@@ -23,9 +23,16 @@ DEFAULT = "default network"
 """Name of the baseline that is the space's default architecture."""
 
 _STRATEGIES = {
+    "ant_colony": "ant colony optimisation",
+    "differential_evolution": "differential evolution",
     "evolution": "regularized evolution",
+    "genetic": "a genetic algorithm",
     "grid": "grid search",
     "local": "local search",
+    "nsga2": "NSGA-II",
+    "nsga3": "NSGA-III",
+    "pareto_local": "Pareto local search",
+    "particle_swarm": "particle swarm optimisation",
     "random": "random search",
 }
 
