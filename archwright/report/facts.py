@@ -26,7 +26,7 @@ _STRATEGIES = {
     "ant_colony": "ant colony optimisation",
     "differential_evolution": "differential evolution",
     "evolution": "regularized evolution",
-    "genetic": "a genetic algorithm",
+    "genetic": "genetic algorithm",
     "grid": "grid search",
     "local": "local search",
     "nsga2": "NSGA-II",
