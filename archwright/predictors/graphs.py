@@ -112,6 +112,18 @@ def cell_graph(space: Space, architecture: Mapping[str, Any]) -> dict[str, OpGra
     }
 
 
+def paths_outside_cells(space: Space) -> list[str]:
+    """The decisions of a space that are no part of its cells, in tree order.
+
+    >>> from archwright.space import Choice, Space
+    >>> paths_outside_cells(Space({"width": Choice((16, 32))}))
+    ['width']
+    """
+    own = {path for cell in space.cells for path in cell.paths}
+    starts = tuple(f"{path}{mark}" for path in own for mark in "=/")
+    return [p for p in space.paths if p not in own and not p.startswith(starts)]
+
+
 def _graph(cell: CellGraph, values: Mapping[str, Any]) -> OpGraph:
     operations, outputs = cell.operations(values)
     reached: set[int] = set()
