@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import errno
 import math
+import os
 import re
 import shlex
 from collections.abc import Iterable, Mapping, Sequence
@@ -105,6 +107,42 @@ def check_minutes(value: float | None, option: str = "--minutes") -> None:
         raise InputError(f"{option} must be a number above 0, such as 5 or 0.5; got {value:g}")
 
 
+def check_metrics(option: str, names: Iterable[str]) -> None:
+    """Refuse names of metrics that cannot be written or read again.
+
+    >>> check_metrics("--maximize", [" "])
+    Traceback (most recent call last):
+        ...
+    archwright.errors.InputError: --maximize takes the name of a metric, such as accuracy; got ' '
+    """
+    for name in names:
+        if not (name.strip() and name.isprintable()):
+            raise InputError(f"{option} takes the name of a metric, such as accuracy; got {name!r}")
+
+
+def there(option: str, path: Path) -> bool:
+    """Whether there is such a file or folder.
+
+    Raises:
+        InputError: no path can be so written (too long, or with characters that paths lack).
+
+    >>> there("--out", Path("x" * 300))
+    Traceback (most recent call last):
+        ...
+    archwright.errors.InputError: --out: 'xxxxxxxxxxxxxxxxxxxx...' is no path: File name too long
+    """
+    shown = str(path) if len(str(path)) <= 200 else f"{str(path)[:20]}..."
+    try:
+        if "\0" in str(path):
+            raise ValueError("it holds a null character")
+        if any(len(os.fsencode(part)) > 255 for part in path.parts):  # the limit of file systems
+            raise ValueError(os.strerror(errno.ENAMETOOLONG))
+        return path.exists()
+    except (OSError, ValueError) as error:
+        reason = getattr(error, "strerror", None) or error
+        raise InputError(f"{option}: {shown!r} is no path: {reason}") from None
+
+
 def check_name(kind: str, given: str, known: Iterable[str]) -> None:
     """Refuse a name that is not known; the message lists the known and the nearest.
 
@@ -127,7 +165,7 @@ def check_data(given: str, option: str = "DATA") -> None:
     if not given.strip():
         raise InputError(f"{option} is empty; name a file, a folder of images or a data set")
     path = Path(given)
-    if path.exists():
+    if there(option, path):
         if path.is_file() and path.stat().st_size == 0:
             raise InputError(f"{option}: the file {given!r} is empty")
         return
@@ -147,7 +185,7 @@ def check_out(out: Path | None, option: str = "--out") -> None:
     if out is None:
         return
     for place in (out, *out.parents):
-        if place.exists():
+        if there(option, place):
             if not place.is_dir():
                 raise InputError(f"{option} {str(out)!r}: {str(place)!r} is a file; name a folder")
             return

@@ -69,7 +69,8 @@ def complain(message: str, *, kind: str = "Error") -> None:
     >>> complain("no such file")  # on standard error
     """
     typer.secho(f"{kind}: ", fg="red", bold=True, err=True, nl=False)
-    typer.echo(message, err=True)
+    # What an argument or a file's name holds may be no text (surrogates).
+    typer.echo(message.encode("utf-8", "backslashreplace").decode("utf-8"), err=True)
 
 
 def save_traceback(folder: Path | None) -> Path:
@@ -78,16 +79,15 @@ def save_traceback(folder: Path | None) -> Path:
         f"archwright {__version__}, Python {sys.version}\n{datetime.now().astimezone()}\n"
         f"{sys.argv}\n\n{traceback.format_exc()}"
     )
-    if folder is not None and folder.is_dir():
-        try:
+    try:
+        if folder is not None and folder.is_dir():
             path = folder / "traceback.txt"
-            path.write_text(text, encoding="utf-8")
-        except OSError:
-            pass
-        else:
+            path.write_text(text, encoding="utf-8", errors="backslashreplace")
             return path
+    except (OSError, ValueError):
+        pass
     handle, name = tempfile.mkstemp(prefix="archwright-traceback-", suffix=".txt")
-    with open(handle, "w", encoding="utf-8") as file:
+    with open(handle, "w", encoding="utf-8", errors="backslashreplace") as file:
         file.write(text)
     return Path(name)
 

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from archwright.cli.arguments import check_count, check_data
+from archwright.cli.arguments import check_count, check_data, there
 from archwright.cli.guard import guarded
 from archwright.errors import InputError
 
@@ -47,6 +47,7 @@ def predict(
     check_count("--batch-size", batch_size)
     check_export(export)
     check_data(data)
+    there("--out", out)
     table = predictions(export, data, batch_size=batch_size)
     if str(out) == "-":
         typer.echo(table.to_csv(index=False), nl=False)
@@ -67,7 +68,7 @@ def check_export(export: Path) -> None:
     Raises:
         InputError: it is missing, a file, or holds no exported network.
     """
-    if not export.exists():
+    if not there("EXPORT", export):
         raise InputError(f"EXPORT: there is no folder {str(export)!r}")
     if not export.is_dir():
         raise InputError(

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from archwright.cli.arguments import check_count, check_minutes, check_out
+from archwright.cli.arguments import check_count, check_minutes, check_out, there
 from archwright.cli.guard import guarded
 from archwright.cli.searching import check_run
 from archwright.errors import InputError
@@ -60,6 +60,8 @@ def report(
       archwright report runs/digits-1 --out for_my_boss.html
     """
     check_run(run)
+    if out is not None:
+        there("--out", out)
     from archwright.report import write_report
     from archwright.runs import load
 

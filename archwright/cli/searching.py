@@ -13,6 +13,7 @@ from archwright.cli.arguments import (
     DEFAULT_MINUTES,
     check_count,
     check_data,
+    check_metrics,
     check_minutes,
     check_name,
     check_out,
@@ -20,6 +21,7 @@ from archwright.cli.arguments import (
     parse_limits,
     reproduce,
     split_limit,
+    there,
 )
 from archwright.cli.guard import INTERRUPTED, guarded
 from archwright.cli.lists import space_names
@@ -193,6 +195,9 @@ def search(
     check_count("--trials", trials)
     check_minutes(minutes)
     check_count("--workers", workers)
+    check_count("--seed", seed, least=0)
+    check_metrics("--maximize", maximize or [])
+    check_metrics("--minimize", minimize or [])
     check_data(data)
     check_out(out)
     if test is not None:
@@ -307,7 +312,7 @@ def check_run(run: Path) -> None:
     Raises:
         InputError: it is missing, a file, or holds no run.json.
     """
-    if not run.exists():
+    if not there("DIR", run):
         raise InputError(f"there is no folder {str(run)!r}; name the folder of a run")
     if not run.is_dir():
         raise InputError(f"{str(run)!r} is a file; name the folder of a run")

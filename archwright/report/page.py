@@ -65,20 +65,21 @@ def write_report(result: Result, path: str | Path = "report.html") -> Path:
         'report.html'
     """
     target = Path(path)
-    if target.is_dir():
-        target = target / "report.html"
+    with suppress(OSError):  # a name that is too long is told below
+        target = target / "report.html" if target.is_dir() else target
     text = render(result)
     beside = target.with_name(f".{target.name}.{os.getpid()}")
     try:
         target.parent.mkdir(parents=True, exist_ok=True)
-        beside.write_text(text, encoding="utf-8")
+        # Names of files may hold what is no text (surrogates): a question mark stands for it.
+        beside.write_text(text, encoding="utf-8", errors="replace")
         beside.replace(target)
-    except OSError as error:
-        with suppress(OSError):
+    except (OSError, ValueError) as error:
+        with suppress(OSError, ValueError):
             beside.unlink(missing_ok=True)
         raise InputError(
-            f"the report cannot be written to {target}: {error.strerror or error}; give another "
-            "path"
+            f"the report cannot be written to {target}: {getattr(error, 'strerror', None) or error}"
+            "; give another path"
         ) from error
     return target
 

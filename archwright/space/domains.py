@@ -31,6 +31,9 @@ class _Missing:
 
 MISSING: Any = _Missing()
 
+LARGEST = 1e300
+"""Bounds beyond this have distances and scaled values that no float holds."""
+
 
 def plain(value: Any) -> Any:
     """A NumPy scalar as the Python number it holds; anything else unchanged.
@@ -53,6 +56,12 @@ def show(value: Any) -> str:
 def _number(where: str, argument: str, value: Any, *, whole: bool) -> Any:
     value = plain(value)
     kind = "an integer" if whole else "a finite number"
+    if isinstance(value, int) and abs(value) > LARGEST:
+        digits = len(f"{value:x}") * 6 // 5
+        raise SpaceError(
+            f"{where}: {argument} must be at most {LARGEST:g} in size, got an integer of about "
+            f"{digits} digits"
+        )
     fits = isinstance(value, int) if whole else isinstance(value, int | float)
     if (
         not fits
@@ -243,6 +252,8 @@ class Integer:
         return iter(range(self.low, self.high + 1, self.step))
 
     def _snap(self, x: float) -> int:
+        if x >= self.last:  # also infinity
+            return self.last
         i = round((x - self.low) / self.step)
         return self.low + min(max(i, 0), self.size - 1) * self.step
 
@@ -307,6 +318,7 @@ class Integer:
 
     def closest(self, value: Any) -> Any:
         """The value nearest to a wrong number, or `MISSING` for what is no number."""
+        value = _in_floats(value)
         if (
             isinstance(value, bool)
             or not isinstance(value, int | float)
@@ -375,6 +387,11 @@ class Real:
             object.__setattr__(self, argument, value)
         if not self.low < self.high:
             raise SpaceError(f"real: low must be below high, got low={self.low}, high={self.high}")
+        if not math.isfinite(self.high - self.low):
+            raise SpaceError(
+                f"real: high - low must be finite, got low={self.low}, high={self.high}; for a "
+                "range of many magnitudes use log=True from a low above 0"
+            )
         if self.log and self.low <= 0:
             raise SpaceError(f"real: low must be above 0 with log=True, got {self.low}")
 
@@ -442,6 +459,7 @@ class Real:
 
     def closest(self, value: Any) -> Any:
         """The end of the range nearest to a wrong number, or `MISSING` for what is no number."""
+        value = _in_floats(value)
         if isinstance(value, bool) or not isinstance(value, int | float) or math.isnan(value):
             return MISSING
         return min(max(float(value), self.low), self.high)
@@ -726,8 +744,17 @@ def _scaled(value: float, low: float, high: float, log: bool) -> float:
     if low == high:
         return 0.0
     if log:
+        if math.isinf(high / low):
+            return (math.log(value) - math.log(low)) / (math.log(high) - math.log(low))
         return math.log(value / low) / math.log(high / low)
     return (value - low) / (high - low)
+
+
+def _in_floats(value: Any) -> Any:
+    """An integer beyond `LARGEST` as that bound, which floats can be compared with."""
+    if isinstance(value, int) and abs(value) > LARGEST:
+        return LARGEST if value > 0 else -LARGEST
+    return value
 
 
 def _kept(values: Iterable[Any], to: Domain | Iterable[Any]) -> list[Any]:
@@ -752,8 +779,9 @@ def _closest(value: Any, known: Sequence[Any]) -> Any:
             value = float(value)
         except ValueError:
             return MISSING
+    value = _in_floats(value)
     if isinstance(value, int | float):
         numbers = [v for v in known if isinstance(v, int | float) and not isinstance(v, bool)]
         if numbers and not isinstance(value, bool) and not math.isnan(value):
-            return min(numbers, key=lambda v: abs(v - value))
+            return min(numbers, key=lambda v: abs(_in_floats(v) - value))
     return MISSING

@@ -12,7 +12,7 @@ from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any, TypeVar
 
-from archwright.errors import ArchitectureError, SpaceError, nearest
+from archwright.errors import ArchitectureError, SpaceError, nearest, whole_number
 from archwright.space.architecture import Architecture
 from archwright.space.cells import CellGraph
 from archwright.space.constraints import EdgeLimit, constraint_from_dict
@@ -251,7 +251,7 @@ class Space:
         True
         """
         if rng is None:
-            rng = random.Random(seed)
+            rng = random.Random(None if seed is None else whole_number("seed", seed, least=0))
         free = self._plan.free
         if free is not None:
             draw = rng.random

@@ -5,10 +5,12 @@ import sys
 from pathlib import Path
 
 import pytest
+from typer import Exit
 from typer.testing import CliRunner
 
 from archwright._version import __version__
 from archwright.cli.app import app
+from archwright.cli.guard import guarded
 from archwright.errors import DataError, ExportError, InfeasibleError, MissingExtraError
 from tests.report import samples
 
@@ -140,6 +142,19 @@ BAD = [
     (("search", "digits", "--test", "gone.csv"), "--test"),
     (("search", "digits", "--out", "a_file"), "is a file"),
     (("search", "digits", "--seed", "x"), "--seed"),
+    (("search", "digits", "--seed", "-1"), "--seed must be at least 0, got -1"),
+    (("search", "digits", "--out", "x" * 300), "is no path: File name too long"),
+    (("search", "digits", "--out", "a/" + "x" * 300 + "/b"), "is no path: File name too long"),
+    (("search", "x" * 300), "DATA: 'xxxxxxxxxxxxxxxxxxxx...' is no path"),
+    (("search", "digits", "--test", "x" * 300), "--test: 'xxxxxxxxxxxxxxxxxxxx...' is no path"),
+    (("search", "digits", "--maximize", "a\udcff"), r"--maximize takes the name of a metric"),
+    (("search", "digits", "--minimize", " "), "--minimize takes the name of a metric"),
+    (("show", "x" * 300), "is no path"),
+    (("resume", "x" * 300), "is no path"),
+    (("report", "x" * 300), "is no path"),
+    (("export", "x" * 300), "is no path"),
+    (("predict", "x" * 300, "x.csv"), "is no path"),
+    (("predict", "a\udcff", "x.csv"), r"there is no folder 'a\udcff'"),
     (("search", "digits", "--no-such-option"), "No such option"),
     (("serach", "digits"), "No such command"),
     (("resume", "nowhere"), "no folder"),
@@ -199,6 +214,16 @@ def test_infeasible_points_to_the_report(calls, monkeypatch, tmp_path):
     done = invoke("search", "digits", "--out", "here")
     assert done.exit_code == 2
     assert "here/report.html" in done.stderr
+
+
+def test_a_fault_with_a_place_that_is_no_path_is_still_told():
+    @guarded
+    def fails(out):
+        raise RuntimeError("a \udcff")
+
+    with pytest.raises(Exit) as ended:
+        fails(out=Path("x" * 300))
+    assert ended.value.exit_code == 1
 
 
 def test_a_fault_saves_its_traceback(calls, monkeypatch, tmp_path):

@@ -1,4 +1,5 @@
 import re
+from dataclasses import replace
 from html.parser import HTMLParser
 
 import pytest
@@ -194,3 +195,21 @@ def test_a_report_changes_no_global_state():
     level = optuna.logging.get_verbosity()
     render(samples.mobile_result())
     assert optuna.logging.get_verbosity() == level
+
+
+def test_what_is_no_text_is_a_question_mark(tmp_path):
+    result = samples.mobile_result()
+    result.info["task"] = {**result.info["task"], "name": "caf\udce9"}
+    objective = Objective.of(maximize="score\udcff")
+    trials = [
+        replace(trial, metrics={"score\udcff": trial.number / 10}) for trial in result.trials[:5]
+    ]
+    for one in (result, Result(History(result.history.space, objective, trials))):
+        text = write_report(one, tmp_path / "r.html").read_text(encoding="utf-8")
+        assert "?" in text
+
+
+def test_a_place_that_is_no_path_is_refused(tmp_path):
+    for place in (tmp_path / ("x" * 300), tmp_path / "a\0b"):
+        with pytest.raises(InputError, match="cannot be written to"):
+            write_report(samples.mobile_result(), place)

@@ -209,3 +209,48 @@ def test_words():
     assert Choice(("a", None, 2)).describe() == "a | None | 2"
     assert Subset(4, 1, 2).describe() == "1..2 of 4"
     assert Subset(4, 2, 2).describe() == "2 of 4"
+
+
+@pytest.mark.parametrize(
+    ("make", "said"),
+    [
+        (lambda: Real(-1e308, 1e308), "high - low must be finite"),
+        (
+            lambda: Real(0, 10**400),
+            r"high must be at most 1e\+300 in size, got an integer of about",
+        ),
+        (lambda: Integer(0, 10**400), r"high must be at most 1e\+300 in size"),
+        (lambda: Integer(-(10**5000), 1), r"low must be at most 1e\+300 in size"),
+        (lambda: Integer(0, 1, step=10**400), "step must be at most"),
+    ],
+)
+def test_ranges_that_no_float_can_span_are_refused(make, said):
+    with pytest.raises(SpaceError, match=said):
+        make()
+
+
+@pytest.mark.parametrize(
+    "domain",
+    [
+        Real(-8e307, 8e307),
+        Real(5e-324, 1e308, log=True),
+        Integer(-(10**299), 10**299),
+        Integer(1, 10**299, log=True),
+    ],
+)
+def test_the_widest_ranges_are_drawn_from_and_scaled(domain):
+    rng = random.Random(0)
+    for value in (domain.default, *(domain.sample(rng) for _ in range(20))):
+        assert domain.contains(value)
+        (scaled,) = domain.features(value)
+        assert 0 <= scaled <= 1
+        assert all(domain.contains(one) for one in domain.neighbours(value))
+
+
+@pytest.mark.parametrize(
+    "domain", [Choice((1, 2.5)), Choice((1, 10**400)), Integer(0, 9), Real(0, 1)]
+)
+def test_integers_beyond_all_floats_have_a_nearest_value(domain):
+    assert domain.contains(domain.closest(10**400))
+    assert not domain.contains(-(10**400))
+    assert domain.contains(domain.closest(-(10**400)))

@@ -8,7 +8,7 @@ import pytest
 from hypothesis import assume, given, settings
 from hypothesis import strategies as st
 
-from archwright.errors import ArchitectureError, SpaceError
+from archwright.errors import ArchitectureError, InputError, SpaceError
 from archwright.space import (
     Architecture,
     Branch,
@@ -523,3 +523,9 @@ def test_describe():
         "      if depth.1/op is conv:",
         "        depth.1/op=conv/kernel: 3 | 5 | 7   [net.py:3]",
     ]
+
+
+@pytest.mark.parametrize("seed", ["1", -1, 1.5, True, [1]])
+def test_a_seed_is_a_whole_number(seed):
+    with pytest.raises(InputError, match="seed must be a whole number of at least 0"):
+        Space({"width": choice([1, 2])}).sample(seed=seed)
