@@ -50,10 +50,10 @@ class DifferentialEvolution:
 
     Differences from the paper: a child takes its target's place as soon as it has finished, not
     at the end of a generation (which lets workers run freely, and is the asynchronous variant of
-    DEHB, Awad, Mallik and Hutter, IJCAI 2021); a member is placed at random, though always at
-    the same place, within the part of the cube that stands for its architecture, since the record
-    of a trial holds no point; a child that was evaluated before is drawn again, with more
-    mutations after every eight vain draws.
+    DEHB, Awad, Mallik and Hutter, IJCAI 2021); a member stands in the middle of the part of the
+    cube that stands for its architecture, since the record of a trial holds no point; population
+    10 by default, for searches of tens to hundreds of evaluations; a child that was evaluated
+    before is drawn again, with more mutations after every eight vain draws.
 
     >>> from archwright.space import Choice, Space
     >>> space = Space({"width": Choice((16, 32, 64)), "kernel": Choice((3, 5, 7))})
@@ -64,7 +64,7 @@ class DifferentialEvolution:
     'difference'
     """
 
-    population: int = 20
+    population: int = 10
     factor: float = 0.5
     crossover: float = 0.5
 
@@ -173,8 +173,14 @@ class _Members:
         return self._places.get(trial.parent)
 
     def _settle(self, place: int, trial: Trial, found: Worth) -> None:
-        rng = Random(trial.architecture.id)
-        self.points[place] = self.cube.point(trial.architecture, rng=rng)
+        # Coordinates of decisions that are not live: the target's, at first any.
+        dead = self.points[place] or _anywhere(trial, self.cube.n)
+        self.points[place] = self.cube.point(trial.architecture, otherwise=dead)
         self.numbers[place] = trial.number
         self._worths[place] = found
         self._places[trial.number] = place
+
+
+def _anywhere(trial: Trial, n: int) -> list[float]:
+    rng = Random(trial.architecture.id)
+    return [rng.random() for _ in range(n)]

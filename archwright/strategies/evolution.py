@@ -33,7 +33,11 @@ class RegularizedEvolution:
     Search, AAAI 2019, arXiv 1802.01548.
 
     Differences from the paper: population 20 and sample 10 by default, for searches of tens to
-    hundreds of evaluations (the paper's 100 and 25 are for 20,000); a child that is a canonical
+    hundreds of evaluations; `amoebanet` makes the paper's 100 and 25, which are for 20,000. Its
+    two kinds of mutation, of an input and of an operation, are equally likely here because its
+    cells (the space "nasnet") hold as many of the one as of the other; elsewhere each decision is
+    as likely as any other. Its third, which changes nothing and trains the parent again (5 % of
+    the children), is left out, as nothing is evaluated twice: a child that is a canonical
     duplicate is drawn again, with one more mutation after every eight vain draws.
 
     >>> from archwright.space import Choice, Space
@@ -61,6 +65,15 @@ class RegularizedEvolution:
             raise InputError(f"n_mutations must be at least 1, got {self.n_mutations}")
         if not 0 <= self.crossover <= 1:
             raise InputError(f"crossover must lie between 0 and 1, got {self.crossover}")
+
+    @classmethod
+    def amoebanet(cls) -> RegularizedEvolution:
+        """As in the paper's main experiment, of 20,000 evaluations: population 100, sample 25.
+
+        >>> RegularizedEvolution.amoebanet()
+        RegularizedEvolution(population=100, sample=25, n_mutations=1, crossover=0.0)
+        """
+        return cls(population=100, sample=25)
 
     def propose(self, history: History, rng: Random) -> Proposal | None:
         """See `Strategy.propose`."""

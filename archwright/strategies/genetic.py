@@ -56,10 +56,11 @@ class Genetic:
     1808.03818 (binary tournaments, population 20, crossover 0.9, mutation 0.2, elitism); the first
     for architectures of this kind is Xie and Yuille, Genetic CNN, ICCV 2017, arXiv 1703.01513.
 
-    Differences from the paper: crossover is uniform over the decisions, which a conditional space
-    allows, not at one point; the survivors are the best (or, generationally, the young) instead
-    of drawn by further tournaments; a child that was evaluated before is drawn again, with more
-    mutations after every eight vain draws.
+    Differences from the paper: tournaments of five, mutation 0.5 and a child at a time by default,
+    which does better in searches of tens to hundreds of evaluations; crossover is uniform over
+    the decisions, which a conditional space allows, not at one point; the survivors are the best
+    (or, generationally, the young) instead of drawn by further tournaments; a child that was
+    evaluated before is drawn again, with more mutations after every eight vain draws.
 
     >>> from archwright.space import Choice, Space
     >>> space = Space({"width": Choice((16, 32, 64)), "kernel": Choice((3, 5, 7))})
@@ -71,9 +72,9 @@ class Genetic:
     """
 
     population: int = 20
-    tournament: int = 2
+    tournament: int = 5
     crossover: float = 0.9
-    mutation: float = 0.2
+    mutation: float = 0.5
     replacement: Literal["generational", "truncation", "steady"] = "steady"
     elite: int = 1
 
