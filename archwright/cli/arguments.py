@@ -191,6 +191,71 @@ def check_out(out: Path | None, option: str = "--out") -> None:
             return
 
 
+def parse_size(text: str | None) -> int | tuple[int, int] | None:
+    """A side, or height and width, of images.
+
+    Raises:
+        InputError: it is neither.
+
+    >>> parse_size("32"), parse_size("48x64")
+    (32, (48, 64))
+    """
+    if text is None:
+        return None
+    match = re.fullmatch(r"\s*(\d{1,6})\s*(?:x\s*(\d{1,6})\s*)?", text.casefold())
+    if match is None:
+        raise InputError(
+            f"--size takes a side or HEIGHTxWIDTH in pixels, such as 32 or 48x64; got {text!r}"
+        )
+    height = int(match[1])
+    return height if match[2] is None else (height, int(match[2]))
+
+
+def parse_columns(given: Iterable[str]) -> dict[str, str]:
+    """What columns are to be taken as.
+
+    Raises:
+        InputError: it is not of the form NAME=KIND, or names a column twice.
+
+    >>> parse_columns(["zip=categorical", "a=b=drop"])
+    {'zip': 'categorical', 'a=b': 'drop'}
+    """
+    kinds: dict[str, str] = {}
+    for text in given:
+        name, sign, kind = text.rpartition("=")
+        if not sign or not name.strip() or not kind.strip():
+            raise InputError(
+                f"--column takes NAME=KIND, such as zip=categorical or note=drop; got {text!r}"
+            )
+        if name in kinds:
+            raise InputError(f"--column names {name!r} twice; say once what to take it as")
+        kinds[name] = kind.strip()
+    return kinds
+
+
+def as_options(message: str) -> str:
+    """The advice of an error in words of the command line instead of Python's.
+
+    >>> as_options("take it as categories with columns={'my zip': 'categorical'}")
+    "take it as categories with --column 'my zip=categorical'"
+    >>> as_options("or leave those rows out with drop_missing_labels=True")
+    'or leave those rows out with --drop-missing-labels'
+    """
+    message = _COLUMN_ADVICE.sub(
+        lambda found: f"--column {shlex.quote(f'{found[2]}={found[4]}')}", message
+    )
+    message = message.replace("columns={...}", "--column NAME=KIND")
+    message = re.sub(r"\b(kind|metric)='([a-z_0-9]+)'", r"--\1 \2", message)
+    return re.sub(
+        r"\b(drop_missing_labels|skip_unreadable)=True",
+        lambda found: "--" + found[1].replace("_", "-"),
+        message,
+    )
+
+
+_COLUMN_ADVICE = re.compile(r"columns=\{(['\"])(.*?)\1: (['\"])([a-z]+)\3\}")
+
+
 def new_folder(data: str, base: Path = Path("runs")) -> Path:
     """The first free folder ``runs/<data>-<n>``.
 

@@ -15,6 +15,7 @@ from typing import ParamSpec
 import typer
 
 from archwright._version import __version__
+from archwright.cli.arguments import as_options
 from archwright.errors import ArchwrightError, InputError
 
 P = ParamSpec("P")
@@ -39,7 +40,7 @@ def guarded(command: Callable[P, None]) -> Callable[P, None]:
         except typer.Exit:
             raise
         except ArchwrightError as error:
-            complain(str(error))
+            complain(as_options(str(error)))
             raise typer.Exit(USAGE) from None
         except KeyboardInterrupt:
             complain("interrupted", kind="Stopped")

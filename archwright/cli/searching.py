@@ -18,7 +18,9 @@ from archwright.cli.arguments import (
     check_name,
     check_out,
     new_folder,
+    parse_columns,
     parse_limits,
+    parse_size,
     reproduce,
     split_limit,
     there,
@@ -72,6 +74,50 @@ def search(
             rich_help_panel=DATA,
         ),
     ] = None,
+    metric: Annotated[
+        str | None,
+        typer.Option(
+            metavar="NAME",
+            help="The main metric, which networks are chosen by: accuracy, balanced_accuracy, "
+            "macro_f1, auc, r2, rmse, ...; accuracy or r2 when left out.",
+            rich_help_panel=DATA,
+        ),
+    ] = None,
+    column: Annotated[
+        list[str] | None,
+        typer.Option(
+            metavar="NAME=KIND",
+            help="What to take a column of a table as: numeric, boolean, categorical, date or "
+            "drop. Told from its values when left out. May be repeated.",
+            rich_help_panel=DATA,
+        ),
+    ] = None,
+    drop_missing_labels: Annotated[
+        bool,
+        typer.Option(
+            "--drop-missing-labels",
+            help="Leave out rows of a table or an .npz file without a label instead of refusing "
+            "them.",
+            rich_help_panel=DATA,
+        ),
+    ] = False,
+    size: Annotated[
+        str | None,
+        typer.Option(
+            metavar="SIDE",
+            help="Pixels that a folder's images are resized to, a side or HEIGHTxWIDTH; their "
+            "median, at most 64, when left out.",
+            rich_help_panel=DATA,
+        ),
+    ] = None,
+    skip_unreadable: Annotated[
+        bool,
+        typer.Option(
+            "--skip-unreadable",
+            help="Leave out a folder's images that cannot be read instead of refusing them.",
+            rich_help_panel=DATA,
+        ),
+    ] = False,
     space: Annotated[
         str,
         typer.Option(
@@ -204,6 +250,15 @@ def search(
         check_data(test, "--test")
     if kind is not None:
         check_name("kind of task", kind, KINDS)
+    if metric is not None:
+        check_metrics("--metric", [metric])
+    given: dict[str, Any] = {
+        "metric": metric,
+        "columns": parse_columns(column or []) or None,
+        "drop_missing_labels": drop_missing_labels or None,
+        "size": parse_size(size),
+        "skip_unreadable": skip_unreadable or None,
+    }
     for text in limit or []:
         split_limit(text)
     from archwright.strategies import STRATEGIES
@@ -221,6 +276,11 @@ def search(
             "target": target,
             "kind": kind,
             "test": test,
+            "metric": metric,
+            "column": column,
+            "drop-missing-labels": drop_missing_labels,
+            "size": size,
+            "skip-unreadable": skip_unreadable,
             "space": space,
             "strategy": strategy,
             "maximize": maximize,
@@ -243,7 +303,7 @@ def search(
     progress = reporter(quiet=quiet)
     with progress:
         progress({"phase": "plan", "message": "reading the data"})
-        task = load_task(data, target=target, kind=kind, test=test, seed=seed)
+        task = load_task(data, target=target, kind=kind, test=test, seed=seed, **given)
         try:
             result = run_search(
                 space,
@@ -370,18 +430,25 @@ def _next_steps(result: Result, folder: Path, interrupted: bool) -> str:
 
 
 def load_task(
-    data: str, *, target: str | None, kind: str | None, test: str | None, seed: int
+    data: str, *, target: str | None, kind: str | None, test: str | None, seed: int, **given: Any
 ) -> Task:
     """The task in DATA, tested on the data of ``--test`` where that is given.
+
+    Args:
+        data: the DATA argument.
+        target: name of the target, or of several, between commas.
+        kind: of the task.
+        test: the data to test on.
+        seed: of the deal.
+        given: further options of `archwright.tasks.load`; None for those left out.
 
     Raises:
         InputError: the data cannot be used.
     """
     from archwright.tasks import load
 
-    options: dict[str, Any] = {"seed": seed}
-    if kind is not None:
-        options["kind"] = kind
+    options: dict[str, Any] = {"seed": seed, "kind": kind, **given}
+    options = {name: value for name, value in options.items() if value is not None}
     columns: str | list[str] | None = target
     if target is not None and "," in target:
         columns = [name.strip() for name in target.split(",") if name.strip()]

@@ -11,7 +11,7 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from archwright.errors import DataError
+from archwright.errors import DataError, whole_number
 from archwright.tasks.images import (
     DEEP_MODES,
     GREY_MODES,
@@ -19,7 +19,7 @@ from archwright.tasks.images import (
     in_threads,
     is_image,
     raise_unreadable,
-    read_images,
+    try_images,
     with_image,
 )
 from archwright.tasks.tables import existing
@@ -38,6 +38,10 @@ LARGEST_SIDE = 64
 cores trains hundreds of networks."""
 
 
+MOST_PIXELS = 4_194_304
+"""Images of more pixels than this (2048 x 2048) are no size to train at."""
+
+
 @dataclass(frozen=True, eq=False)
 class ImageFolder:
     """Images of a folder in memory.
@@ -54,13 +58,19 @@ class ImageFolder:
     notes: tuple[str, ...]
 
 
-def read_folder(path: str | Path, *, size: int | tuple[int, int] | None = None) -> ImageFolder:
+def read_folder(
+    path: str | Path,
+    *,
+    size: int | tuple[int, int] | None = None,
+    skip_unreadable: bool = False,
+) -> ImageFolder:
     """Read a folder of images: `path/class/*.png`, or `path/train/class/*.png` and so on.
 
     Args:
         path: of the folder.
         size: side, or height and width, that all images are resized to; None for the median of
             the training images, with no side over `LARGEST_SIDE`.
+        skip_unreadable: leave out images that cannot be read instead of refusing them.
 
     Raises:
         DataError: no such folder, no class folders, a class without images, an unreadable image.
@@ -80,7 +90,13 @@ def read_folder(path: str | Path, *, size: int | tuple[int, int] | None = None) 
         for name, (classes, _) in parts.items()
     }
     every = [file for pairs in files.values() for file, _ in pairs]
-    sizes, modes, depth = _look(every)
+    heads, problems = _look(every)
+    if not skip_unreadable:
+        raise_unreadable(list(problems.values()), len(every), mend=_SKIP)
+    skipped = dict(problems)
+    files = {name: [one for one in pairs if one[0] not in skipped] for name, pairs in files.items()}
+    _check_classes(parts, files, skipped, len(every))
+    sizes, modes, depth = _seen(heads)
     n_train = len(files["train"])
     chosen = _size(sizes[:n_train], size)
     seen = sorted(set(sizes))
@@ -95,10 +111,23 @@ def read_folder(path: str | Path, *, size: int | tuple[int, int] | None = None) 
         how = "as asked" if size is not None else "the median, no side over " + str(LARGEST_SIDE)
         notes.append(f"{what}, are resized to {chosen[0]} x {chosen[1]} ({how}); size= for another")
     channels = 1 if all(mode in GREY_MODES for mode in modes) else 3
-    arrays = {
-        name: read_images([file for file, _ in pairs], channels=channels, size=chosen, depth=depth)
-        for name, pairs in files.items()
-    }
+    arrays: dict[str, Array] = {}
+    for name, pairs in files.items():
+        found = [file for file, _ in pairs]
+        arrays[name], odd = try_images(found, channels=channels, size=chosen, depth=depth)
+        skipped |= {found[place]: problem for place, problem in odd.items()}
+        if odd and skip_unreadable:
+            kept = [place for place in range(len(pairs)) if place not in odd]
+            files[name], arrays[name] = [pairs[place] for place in kept], arrays[name][kept]
+    if not skip_unreadable:
+        raise_unreadable(list(skipped.values()), len(every), mend=_SKIP)
+    _check_classes(parts, files, skipped, len(every))
+    if skipped:
+        shown = ", ".join(repr(str(one.relative_to(root))) for one in list(skipped)[:5])
+        notes.append(
+            f"{len(skipped)} of {len(every)} images cannot be read and were left out: {shown}"
+            + (", ..." if len(skipped) > 5 else "")
+        )
     if channels == 3 and all(_is_grey(images) for images in arrays.values()):
         arrays = {name: images[:, :1].copy() for name, images in arrays.items()}
         channels = 1
@@ -114,6 +143,26 @@ def read_folder(path: str | Path, *, size: int | tuple[int, int] | None = None) 
     if len(arrays) > 1:
         notes.append(f"the folders {', '.join(arrays)} are taken as the splits")
     return ImageFolder({name: (arrays[name], labels[name]) for name in arrays}, depth, tuple(notes))
+
+
+_SKIP = ", or leave what cannot be read out with skip_unreadable=True"
+
+
+def _check_classes(
+    parts: Mapping[str, tuple[Mapping[str, Sequence[Path]], int]],
+    files: Mapping[str, Sequence[tuple[Path, str]]],
+    skipped: Mapping[Path, str],
+    n: int,
+) -> None:
+    """Refuse to leave out most images, or all of a class."""
+    if len(skipped) > n / 2:
+        raise_unreadable(list(skipped.values()), n, mend=": most cannot be read")
+    for name, (classes, _) in parts.items():
+        left = {label for _, label in files[name]}
+        for label in classes:
+            if label not in left:
+                lost = [why for file, why in skipped.items() if file in classes[label]]
+                raise_unreadable(lost, n, mend=f": no image of the class {label!r} is left")
 
 
 def _subfolders(folder: Path) -> list[Path]:
@@ -167,18 +216,26 @@ def _classes(root: Path) -> tuple[dict[str, list[Path]], int]:
     return classes, n_other
 
 
-def _look(files: Sequence[Path]) -> tuple[list[tuple[int, int]], list[str], float]:
-    """Height and width, and mode, of each file, and the divisor of 16-bit values."""
+Head = tuple[tuple[int, int], str, float]
+"""Height and width, mode, and the highest value of an image of more than 8 bits."""
 
-    def look(place: int) -> tuple[tuple[int, int], str, float] | str:
+
+def _look(files: Sequence[Path]) -> tuple[list[Head], dict[Path, str]]:
+    """What the head of each readable file says, and what is wrong with each of the others."""
+
+    def look(place: int) -> Head | str:
         try:
             return with_image(files[place], _header)
         except DataError as error:
             return str(error)
 
     found = in_threads(look, range(len(files)))
-    raise_unreadable([one for one in found if isinstance(one, str)], len(files))
-    headers = [one for one in found if not isinstance(one, str)]
+    problems = {file: one for file, one in zip(files, found, strict=True) if isinstance(one, str)}
+    return [one for one in found if not isinstance(one, str)], problems
+
+
+def _seen(headers: Sequence[Head]) -> tuple[list[tuple[int, int]], list[str], float]:
+    """Height and width, and mode, of each image, and the divisor of 16-bit values."""
     highest = max(one[2] for one in headers)
     if highest <= 1:
         depth = 1 / 255 if highest > 0 else 257.0
@@ -187,7 +244,7 @@ def _look(files: Sequence[Path]) -> tuple[list[tuple[int, int]], list[str], floa
     return [one[0] for one in headers], [one[1] for one in headers], depth
 
 
-def _header(image: Any) -> tuple[tuple[int, int], str, float]:
+def _header(image: Any) -> Head:
     width, height = image.size
     if image.getexif().get(0x0112, 1) in (5, 6, 7, 8):  # lies on its side
         width, height = height, width
@@ -197,15 +254,20 @@ def _header(image: Any) -> tuple[tuple[int, int], str, float]:
 
 def _size(sizes: Sequence[tuple[int, int]], asked: int | tuple[int, int] | None) -> tuple[int, int]:
     if asked is not None:
-        pair = (asked, asked) if isinstance(asked, int) else tuple(asked)
-        if len(pair) != 2 or not all(isinstance(one, int) and one >= 4 for one in pair):
+        given = tuple(asked) if isinstance(asked, list | tuple) else (asked, asked)
+        try:
+            height, width = (whole_number("size", one, least=4) for one in given)
+        except ValueError:
+            height = width = MOST_PIXELS  # refused below
+        if height * width > MOST_PIXELS:
             raise DataError(
-                f"size must be a side or (height, width) of at least 4 pixels; got {asked!r}"
+                "size must be a side or (height, width) of at least 4 pixels, and of no more than "
+                f"{MOST_PIXELS:,} in all; got {asked!r}"
             )
-        return pair[0], pair[1]
-    height, width = np.median(np.array(sizes), axis=0)
-    shrink = min(1.0, LARGEST_SIDE / max(height, width))
-    return max(4, round(height * shrink)), max(4, round(width * shrink))
+        return height, width
+    middle = np.median(np.array(sizes), axis=0)
+    shrink = min(1.0, LARGEST_SIDE / float(middle.max()))
+    return max(4, round(middle[0] * shrink)), max(4, round(middle[1] * shrink))
 
 
 def _is_grey(images: Array) -> bool:

@@ -258,9 +258,18 @@ def read_images(
         uint8, `n x channels x height x width`.
 
     Raises:
-        DataError: images cannot be read; the first file is named.
+        DataError: images cannot be read; the first files are named.
     """
-    made = np.empty((len(sources), channels, *size), np.uint8)
+    made, problems = try_images(sources, channels=channels, size=size, depth=depth)
+    raise_unreadable(list(problems.values()), len(sources))
+    return made
+
+
+def try_images(
+    sources: Sequence[Any], *, channels: int, size: tuple[int, int], depth: float = 257.0
+) -> tuple[Array, dict[int, str]]:
+    """As `read_images`; what cannot be read is zero, and told by its place."""
+    made = np.zeros((len(sources), channels, *size), np.uint8)
 
     def read(place: int) -> str | None:
         try:
@@ -272,16 +281,23 @@ def read_images(
             return str(error)
         return None
 
-    problems = [one for one in in_threads(read, range(len(sources))) if one]
-    raise_unreadable(problems, len(sources))
-    return made
+    said = in_threads(read, range(len(sources)))
+    return made, {place: problem for place, problem in enumerate(said) if problem}
 
 
-def raise_unreadable(problems: Sequence[str], n: int) -> None:
-    """Raise a `DataError` that names the first of the images that could not be read."""
+def raise_unreadable(problems: Sequence[str], n: int, *, mend: str = "") -> None:
+    """Raise a `DataError` that names the first five of the images that could not be read.
+
+    Args:
+        problems: a sentence on each.
+        n: how many images there were.
+        mend: what else can be done.
+    """
     if problems:
-        count = f"{len(problems)} of {n} images cannot be read; the first: " if n > 1 else ""
-        raise DataError(f"{count}{problems[0]}. Replace or remove it")
+        count = f"{len(problems)} of {n} images cannot be read: " if n > 1 else ""
+        shown = "; ".join(problems[:5]) + ("; ..." if len(problems) > 5 else "")
+        it = "it" if len(problems) == 1 else "them"
+        raise DataError(f"{count}{shown}. Replace or remove {it}{mend}")
 
 
 def in_threads(call: Callable[[int], T], places: Sequence[int]) -> list[T]:

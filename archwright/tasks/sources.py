@@ -16,7 +16,7 @@ from archwright.tasks.arrays import fit_arrays
 from archwright.tasks.assemble import Options, Part, Prepared, assemble
 from archwright.tasks.augment import Augmentation, default_augmentation
 from archwright.tasks.images import as_array, fit_images, raw_images
-from archwright.tasks.metrics import Metric
+from archwright.tasks.metrics import Metric, resolve_metric
 from archwright.tasks.targets import FARTHEST
 from archwright.tasks.task import Task
 
@@ -631,6 +631,7 @@ def from_folder(
     metric: str | Metric | None = None,
     loss: str | None = None,
     augment: Augmentation | str | None = "auto",
+    skip_unreadable: bool = False,
 ) -> Task:
     """A task from a folder of images: one folder a class, of any size and mode.
 
@@ -646,13 +647,14 @@ def from_folder(
         metric: the main metric.
         loss: the training loss.
         augment: `"auto"`, an `Augmentation` or None.
+        skip_unreadable: leave out images that cannot be read, and count them in `Task.notes`,
+            instead of refusing them.
 
     Raises:
         DataError: the folder cannot be used; the message says what to do.
     """
     from archwright.tasks.folders import read_folder
 
-    folder = read_folder(path, size=size)
     options = Options(
         kind or "classification",
         seed,
@@ -663,6 +665,8 @@ def from_folder(
         augment,
         False,
     )
+    resolve_metric(metric, options.kind or "classification")  # before the images are read
+    folder = read_folder(path, size=size, skip_unreadable=skip_unreadable)
     held: dict[str, Any] = {"validation": validation, "test": test}
     held |= {key: part for key, part in folder.parts.items() if key != "train"}
     x, y = folder.parts["train"]
@@ -721,6 +725,7 @@ def load(
         tables = _given_tables(path)
         if tables:
             train, held = tables
+            _refuse_options(from_file, options, "a folder of tables")
             return from_file(train, target, **{"name": path.resolve().name, **held, **options})
         _refuse_target(target, "a folder of images: its folders are the classes")
         _refuse_options(from_folder, options, "a folder of images")

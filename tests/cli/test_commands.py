@@ -4,7 +4,9 @@ import subprocess
 import sys
 from pathlib import Path
 
+import numpy as np
 import pytest
+from PIL import Image
 from typer import Exit
 from typer.testing import CliRunner
 
@@ -84,6 +86,8 @@ def test_every_option_arrives(calls, tmp_path):
     (tmp_path / "cars.csv").write_text("a,b\n1,2\n")
     (tmp_path / "held.csv").write_text("a,b\n1,2\n")
     words = "search cars.csv --target a,b --kind multilabel --test held.csv --space mlp "
+    words += "--metric auc --column a=date --column b=drop --drop-missing-labels --size 8x9 "
+    words += "--skip-unreadable "
     words += "--strategy random --maximize accuracy --minimize params --minimize flops "
     words += "--limit params=50k --limit accuracy>=0.9 --trials 7 --workers 2 --out there "
     words += "--seed 3 --device cpu --final-front --no-baselines --compare-random --quiet"
@@ -91,7 +95,19 @@ def test_every_option_arrives(calls, tmp_path):
     assert done.exit_code == 0, done.output
     (_, data, target, options), (_, space, asked) = calls
     assert (data, target) == ("cars.csv", ["a", "b"])
-    assert options == {"seed": 3, "kind": "multilabel", "test": "held.csv"}
+    assert options == {
+        "seed": 3,
+        "kind": "multilabel",
+        "test": "held.csv",
+        "metric": "auc",
+        "columns": {"a": "date", "b": "drop"},
+        "drop_missing_labels": True,
+        "size": (8, 9),
+        "skip_unreadable": True,
+    }
+    command = asked["command"]
+    assert "--metric auc --column a=date --column b=drop --drop-missing-labels" in command
+    assert "--size 8x9 --skip-unreadable" in command
     assert space == "mlp"
     assert asked["minutes"] is None
     assert asked["trials"] == 7
@@ -131,6 +147,10 @@ BAD = [
     (("search", "digits", "--strategy", "evolutoin"), "did you mean 'evolution'"),
     (("search", "digits", "--space", "mobilnet"), "did you mean 'mobilenet'"),
     (("search", "digits", "--kind", "ranking"), "unknown kind of task"),
+    (("search", "digits", "--size", "8by8"), "--size takes a side or HEIGHTxWIDTH"),
+    (("search", "digits", "--column", "zip"), "--column takes NAME=KIND"),
+    (("search", "digits", "--column", "a=drop", "--column", "a=date"), "names 'a' twice"),
+    (("search", "digits", "--metric", "\udcff"), "--metric takes the name"),
     (("search", "digits", "--limit", "params"), "NAME=VALUE"),
     (("search", "digits", "--limit", "params=lots"), "not a quantity"),
     (("search", "digits", "--limit", "params<5"), "inclusive"),
@@ -439,3 +459,58 @@ def test_a_test_that_does_not_go_with_the_data(calls, tmp_path):
     done = invoke("search", "digits", "--test", "held.csv")
     assert done.exit_code == 2
     assert "--test goes with" in done.stderr
+
+
+@pytest.fixture
+def searched(monkeypatch, tmp_path):
+    """The tasks that would have been searched."""
+    tasks = []
+
+    def search(space, task, **options):
+        tasks.append(task)
+        return samples.mobile_result(folder=Path(options["out"]))
+
+    monkeypatch.setattr(SEARCH, "search", search)
+    monkeypatch.chdir(tmp_path)
+    return tasks
+
+
+def test_options_of_tables_reach_the_task(searched, tmp_path):
+    rows = [f"{k % 7},{k * 37 % 11},{'' if k == 5 else 'ab'[k % 2]}" for k in range(60)]
+    (tmp_path / "t.csv").write_text("zip,size,y\n" + "\n".join(rows))
+    done = invoke("search", "t.csv", "--quiet")
+    assert done.exit_code == 2
+    assert "leave those rows out with --drop-missing-labels" in done.stderr
+    words = "search t.csv --quiet --drop-missing-labels --metric macro_f1 --column zip=categorical"
+    assert invoke(*words.split()).exit_code == 0
+    (task,) = searched
+    assert task.metric.name == "macro_f1"
+    assert sum(len(task.split(name)) for name in ("train", "validation", "test")) == 59
+    assert task.preprocessing.inputs.columns[0].kind == "categorical"
+
+
+def test_options_that_do_not_go_with_the_data_are_refused(searched, tmp_path):
+    for k in range(24):
+        image = Image.fromarray(np.full((12, 14), 10 * k, np.uint8))
+        (tmp_path / "pets" / f"c{k % 2}").mkdir(parents=True, exist_ok=True)
+        image.save(tmp_path / "pets" / f"c{k % 2}" / f"{k}.png")
+    (tmp_path / "t.csv").write_text("a,y\n" + "\n".join(f"{k},{k % 2}" for k in range(60)))
+    for words, said in (
+        ("pets --drop-missing-labels", "no option 'drop_missing_labels'"),
+        ("pets --column a=drop", "no option 'columns'"),
+        ("t.csv --size 8", "no option 'size'"),
+        ("t.csv --skip-unreadable", "no option 'skip_unreadable'"),
+        ("digits --size 8", "no option 'size'"),
+        ("pets --size 2", "at least 4 pixels"),
+        ("pets --metric r2", "judges regression"),
+    ):
+        done = invoke("search", *words.split(), "--quiet")
+        assert done.exit_code == 2, words
+        assert said in done.stderr
+    assert searched == []
+    (tmp_path / "pets" / "c0" / "0.png").write_bytes(b"no image")
+    done = invoke("search", "pets", "--quiet", "--size", "8x10")
+    assert "leave what cannot be read out with --skip-unreadable" in done.stderr
+    done = invoke("search", "pets", "--quiet", "--size", "8x10", "--skip-unreadable")
+    assert done.exit_code == 0
+    assert searched[0].input_shape == (1, 8, 10)

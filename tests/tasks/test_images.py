@@ -5,7 +5,7 @@ import pytest
 import torch
 from PIL import Image
 
-from archwright.errors import DataError
+from archwright.errors import DataError, UnknownNameError
 from archwright.tasks import Images, Task
 from archwright.tasks.folders import read_folder
 from archwright.tasks.images import fit_images, image_files, raw_images, to_array
@@ -174,7 +174,7 @@ def test_sizes_are_the_median_and_capped(tmp_path):
     assert Task.load(tmp_path / "b").input_shape == (3, 32, 64)
     assert Task.load(tmp_path / "b", size=16).input_shape == (3, 16, 16)
     assert Task.load(tmp_path / "b", size=(20, 30)).input_shape == (3, 20, 30)
-    with pytest.raises(DataError, match="at least 4 pixels; got 2"):
+    with pytest.raises(DataError, match=r"at least 4 pixels.*got 2"):
         Task.load(tmp_path / "b", size=2)
 
 
@@ -277,7 +277,10 @@ def few_images(root):
     ("build", "message"),
     [
         (broken_png, r"3\.png' cannot be read as an image"),
-        (no_image, r"1 of 24 images cannot be read; the first: .*11\.png' is not an image"),
+        (
+            no_image,
+            r"1 of 24 images cannot be read: .*11\.png' is not an image.*skip_unreadable=True",
+        ),
         (empty_class, r"class folder '.*horse' holds no files"),
         (text_class, r"class folder '.*horse' holds 1 files, none of them an image"),
         (flat_folder, "one folder a class .* holds 1 images but no folders"),
@@ -301,3 +304,58 @@ def test_files_to_predict_on_must_be_there(tmp_path):
         image_files(tmp_path / "aa.png")
     assert [one.name for one in image_files(tmp_path)] == ["a.png"]
     assert [one.name for one in image_files([tmp_path / "a.png"])] == ["a.png"]
+
+
+def spoil(root, *names):
+    """Cut images in two: their heads can be read, and the rest cannot."""
+    for name in names:
+        whole = (root / name).read_bytes()
+        (root / name).write_bytes(whole[: len(whole) // 2])
+    return root
+
+
+def test_images_that_cannot_be_read_are_named(tmp_path):
+    root = spoil(make_folder(tmp_path / "pets"), *(f"cat/{k}.png" for k in range(7)))
+    with pytest.raises(DataError, match=r"7 of 24 images .*cat/0\.png.*\.\.\.\. Repl") as error:
+        Task.from_folder(root)
+    assert str(error.value).count(".png") == 5
+
+
+def test_images_that_cannot_be_read_can_be_left_out(tmp_path):
+    root = spoil(make_folder(tmp_path / "pets"), "cat/3.png", "dog/11.png")
+    (root / "dog" / "0.png").write_bytes(b"no image")
+    task = Task.load(root, skip_unreadable=True, test=None)
+    assert len(task.train) + len(task.validation) == 21
+    (note,) = (note for note in task.summary()["notes"] if "cannot be read" in note)
+    assert note.startswith("3 of 24 images cannot be read and were left out: ")
+    assert all(name in note for name in ("cat/3.png", "dog/11.png", "dog/0.png"))
+    images = np.concatenate([task.train.x.numpy(), task.validation.x.numpy()])
+    assert (images.reshape(21, -1).max(1) > 0).all()
+
+
+def test_no_class_and_not_most_images_are_left_out(tmp_path):
+    root = make_folder(tmp_path / "pets", classes=("cat", "dog", "eel"))
+    spoil(root, *(f"eel/{k}.png" for k in range(12)))
+    with pytest.raises(DataError, match="no image of the class 'eel' is left"):
+        Task.from_folder(root, skip_unreadable=True)
+    spoil(root, *(f"dog/{k}.png" for k in range(12)))
+    with pytest.raises(DataError, match=r"24 of 36 images cannot be read.*most cannot"):
+        Task.from_folder(root, skip_unreadable=True)
+
+
+@pytest.mark.parametrize("size", [3, 0, "8", 8.5, (8, 8, 8), (8,), True, 10**9, (4, 2**22)])
+def test_sizes_that_are_none_are_refused(tmp_path, size):
+    with pytest.raises(DataError, match="size must be a side"):
+        Task.from_folder(make_folder(tmp_path / "pets"), size=size)
+
+
+def test_a_size_of_numpy_is_one(tmp_path):
+    task = Task.from_folder(make_folder(tmp_path / "pets"), size=np.int64(8))
+    assert task.input_shape[1:] == (8, 8)
+
+
+def test_a_folder_of_images_refuses_a_wrong_metric_before_it_is_read(tmp_path):
+    root = make_folder(tmp_path / "pets")
+    (root / "cat" / "0.png").write_bytes(b"no image")
+    with pytest.raises(UnknownNameError, match="unknown metric"):
+        Task.from_folder(root, metric="nope")
