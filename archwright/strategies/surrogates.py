@@ -104,17 +104,24 @@ class Pool:
         """Add up to `n` random architectures."""
         self._fill(n, lambda: (self._history.space.sample(rng=rng), None))
 
-    def add_mutations(self, rng: Random, parents: Sequence[Trial], n: int) -> None:
+    def add_mutations(
+        self, rng: Random, parents: Sequence[Trial], n: int, *, more: float = 0.25
+    ) -> None:
         """Add up to `n` mutations of trials, each in its turn.
 
-        One decision changes, two in a quarter of the cases, three in a sixteenth, and so on: what
-        is near is looked at most, and a space whose near part is known is left all the same.
+        One decision changes, with probability `more` a second one, with its square a third, and
+        so on: what is near is looked at most, and a space whose near part is known is left all
+        the same.
         """
         turns = itertools.cycle(parents)
 
         def make() -> tuple[Architecture, int | None]:
             parent = next(turns)
-            return mutated(self._history, parent, rng), parent.number
+            n_changed = 1
+            while n_changed < 8 and rng.random() < more:
+                n_changed += 1
+            space = self._history.space
+            return space.mutate(parent.architecture, rng=rng, n=n_changed), parent.number
 
         self._fill(n, make)
 
@@ -122,14 +129,6 @@ class Pool:
         wanted, n_vain = len(self) + n, 0
         while len(self) < wanted and n_vain < _MOST_VAIN:
             n_vain = 0 if self.add(*make()) else n_vain + 1
-
-
-def mutated(history: History, parent: Trial, rng: Random) -> Architecture:
-    """A trial's architecture with one decision changed, sometimes more (see `Pool`)."""
-    n = 1
-    while n < 8 and rng.random() < 0.25:
-        n += 1
-    return history.space.mutate(parent.architecture, rng=rng, n=n)
 
 
 def check_counts(**options: int) -> None:

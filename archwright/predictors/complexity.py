@@ -1,0 +1,73 @@
+"""How complex an architecture is, for methods that go from simple to complex."""
+
+from __future__ import annotations
+
+from random import Random
+
+from archwright.predictors.graphs import cell_graph
+from archwright.space import Architecture, Space
+
+_N_DRAWN = 500
+
+
+def complexity(space: Space, architecture: Architecture) -> int:
+    """A whole number that grows as parts are added to an architecture.
+
+    - In a space of cells: the operations that are left in the cells when what is skipped, zero or
+      does not reach the output is gone.
+    - Else, in a space where some decisions are live under conditions only: the number of live
+      decisions; for a repeated block that is its depth.
+    - Else the number of decisions that are not at their default.
+
+    >>> from archwright.space import Choice, Space
+    >>> space = Space({"a": Choice((1, 2)), "b": Choice((1, 2))})
+    >>> [complexity(space, arch) for arch in space.enumerate()]
+    [0, 1, 1, 2]
+    """
+    if space.cells:
+        return sum(graph.n_operations for graph in cell_graph(space, architecture).values())
+    if any(decision.branches for decision in space.decisions):
+        return len(architecture)
+    return sum(value != space.decision(path).default for path, value in architecture.items())
+
+
+class Levels:
+    """Complexities cut into levels of about equally many random architectures.
+
+    Args:
+        space: the search space.
+        n: how many levels there are at most; there are fewer where fewer complexities occur.
+
+    >>> from archwright.space import Choice, Space
+    >>> space = Space({name: Choice((0, 1)) for name in "abcd"})
+    >>> levels = Levels(space, 3)  # one or no part, two or more
+    >>> levels.n, levels.of(space.default)
+    (2, 0)
+    """
+
+    def __init__(self, space: Space, n: int) -> None:
+        self._space = space
+        # From the space alone: always the same draws.
+        rng = Random(0)
+        drawn = sorted(complexity(space, space.sample(rng=rng)) for _ in range(_N_DRAWN))
+        starts = (drawn[len(drawn) * i // n] for i in range(1, n))
+        self._starts = sorted({start for start in starts if start > drawn[0]})
+        self._known: dict[Architecture, int] = {}
+
+    @property
+    def n(self) -> int:
+        """The number of levels."""
+        return len(self._starts) + 1
+
+    def of(self, architecture: Architecture) -> int:
+        """The level of an architecture, from 0 for the simplest."""
+        return sum(start <= self.complexity(architecture) for start in self._starts)
+
+    def complexity(self, architecture: Architecture) -> int:
+        """The complexity of an architecture, remembered."""
+        known = self._known.get(architecture)
+        if known is None:
+            if len(self._known) > 20_000:
+                self._known.clear()
+            known = self._known[architecture] = complexity(self._space, architecture)
+        return known
