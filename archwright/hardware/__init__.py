@@ -9,6 +9,7 @@ import importlib
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
+    from archwright.hardware.cores import n_cores as n_cores
     from archwright.hardware.counting import COMPUTED as COMPUTED
     from archwright.hardware.counting import COSTS as COSTS
     from archwright.hardware.counting import Cost as Cost
@@ -17,7 +18,6 @@ if TYPE_CHECKING:
     from archwright.hardware.host import Machine as Machine
     from archwright.hardware.host import device_name as device_name
     from archwright.hardware.host import machine as machine
-    from archwright.hardware.host import n_cores as n_cores
     from archwright.hardware.layers import LayerProfile as LayerProfile
     from archwright.hardware.layers import profile as profile
     from archwright.hardware.structure import graph as graph
@@ -36,7 +36,7 @@ _HOMES = {
     "Machine": "archwright.hardware.host",
     "device_name": "archwright.hardware.host",
     "machine": "archwright.hardware.host",
-    "n_cores": "archwright.hardware.host",
+    "n_cores": "archwright.hardware.cores",
     "LayerProfile": "archwright.hardware.layers",
     "profile": "archwright.hardware.layers",
     "graph": "archwright.hardware.structure",

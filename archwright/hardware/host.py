@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import functools
-import os
 import platform
 from dataclasses import asdict, dataclass
 from pathlib import Path
@@ -12,6 +11,7 @@ import psutil
 import torch
 
 from archwright.errors import InputError
+from archwright.hardware.cores import n_cores
 
 
 @dataclass(frozen=True, slots=True)
@@ -93,25 +93,6 @@ def device_name(device: str | torch.device = "cpu") -> str:
     except (RuntimeError, AssertionError) as error:
         raise InputError(f"there is no device {device!r}: {error}") from error
     return _cpu_name() if where.type == "cpu" else str(where)
-
-
-def n_cores() -> int:
-    """The number of CPU cores that this process may use, which a container may narrow.
-
-    >>> n_cores() >= 1
-    True
-    """
-    allowed = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count()
-    quota = _cgroup_cores()
-    return max(1, min(allowed or 1, quota or allowed or 1))
-
-
-def _cgroup_cores() -> int | None:
-    try:
-        limit, period = Path("/sys/fs/cgroup/cpu.max").read_text().split()
-        return None if limit == "max" else max(1, round(int(limit) / int(period)))
-    except (OSError, ValueError):
-        return None
 
 
 @functools.cache

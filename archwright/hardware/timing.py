@@ -16,9 +16,11 @@ import numpy as np
 import torch
 from torch import nn
 
-from archwright.errors import InputError, unknown_name
+from archwright.errors import InputError, unknown_name, whole_number
 from archwright.hardware.onnx_file import OnnxModel, write_onnx
-from archwright.hardware.tracing import check_shape, evaluating, example_input, first_line
+from archwright.hardware.tracing import check_shape, example_input, first_line
+from archwright.nn.contexts import evaluating
+from archwright.nn.contexts import threads as torch_threads
 
 #: Below this many timed runs no interval means anything, so they are made even over time.
 _FEWEST: Final = 5
@@ -109,8 +111,7 @@ def latency(
     """
     if runtime not in _RUNTIMES:
         raise unknown_name("runtime", runtime, _RUNTIMES)
-    if isinstance(threads, bool) or not isinstance(threads, int) or threads < 1:
-        raise InputError(f"threads must be a whole number from 1 up, got {threads!r}")
+    threads = whole_number("threads", threads)
     if not seconds > 0 or not math.isfinite(seconds):
         raise InputError(f"seconds must be more than 0, got {seconds!r}")
     where = _device(device)
@@ -149,19 +150,6 @@ def median_interval(values: Sequence[float]) -> tuple[float, float, float]:
     low = max(math.floor(n / 2 - reach), 0)
     high = min(math.ceil(n / 2 + reach), n - 1)
     return float(np.median(ordered)), ordered[low], ordered[high]
-
-
-@contextmanager
-def torch_threads(n: int) -> Iterator[None]:
-    """Torch computes with `n` CPU threads inside the block, as before after it."""
-    before = torch.get_num_threads()
-    if n != before:
-        torch.set_num_threads(n)
-    try:
-        yield
-    finally:
-        if n != before:
-            torch.set_num_threads(before)
 
 
 @contextmanager

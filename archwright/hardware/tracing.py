@@ -20,6 +20,7 @@ from torch.utils._python_dispatch import TorchDispatchMode
 from torch.utils.flop_counter import flop_registry, sdpa_flop_count
 
 from archwright.errors import InputError
+from archwright.nn.contexts import evaluating
 
 _CACHE_LIMIT: Final = 20_000  # entries of about 2 kB
 _RNNS: Final = {torch.lstm: 4, torch.gru: 3, torch.rnn_tanh: 1, torch.rnn_relu: 1}
@@ -413,19 +414,6 @@ def example_input(
     sizes = [m.num_embeddings for m in model.modules() if isinstance(m, nn.Embedding)]
     high = 2 if dtype is torch.bool else min(sizes, default=2)
     return torch.randint(high, shape, generator=generator).to(device, dtype)
-
-
-@contextlib.contextmanager
-def evaluating(model: nn.Module) -> Iterator[None]:
-    """Every module of the model in evaluation mode; the flags come back afterwards."""
-    changed = [m for m in model.modules() if m.training]
-    for module in changed:
-        module.__dict__["training"] = False  # Module.__setattr__ costs 4 microseconds
-    try:
-        yield
-    finally:
-        for module in changed:
-            module.__dict__["training"] = True
 
 
 @contextlib.contextmanager

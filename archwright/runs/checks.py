@@ -80,7 +80,6 @@ def parse_limits(limits: Mapping[str, Any] | None) -> dict[str, Any]:
 
 def n_usable_cores() -> int:
     """How many cores this process may use."""
-    try:
-        return len(os.sched_getaffinity(0))
-    except AttributeError:  # not on macOS and Windows
-        return os.cpu_count() or 1
+    from archwright.hardware.cores import n_cores
+
+    return n_cores()

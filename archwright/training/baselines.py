@@ -17,7 +17,6 @@ import torch.nn.functional as F
 from torch import Tensor
 
 from archwright import errors
-from archwright.training.runtime import check_n_threads
 
 if TYPE_CHECKING:
     from archwright.tasks import Split, Task
@@ -101,7 +100,7 @@ def baselines(
 
     if not isinstance(seconds, (int, float)) or isinstance(seconds, bool) or not seconds > 0:
         raise errors.InputError(f"seconds must be a number above 0, got {seconds!r}")
-    check_n_threads(n_threads)
+    n_threads = errors.whole_number("n_threads", n_threads)
     deadline = perf_counter() + seconds
     with threadpoolctl.threadpool_limits(n_threads), warnings.catch_warnings():
         # "Did not converge" and the like are no news: quick models are meant.

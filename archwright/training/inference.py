@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any
 
 import torch
 from torch import Tensor, nn
 
 from archwright import errors
+from archwright.nn.contexts import evaluating
 from archwright.training.runtime import resolve_device
 
 if TYPE_CHECKING:
@@ -17,29 +16,6 @@ if TYPE_CHECKING:
 
 BATCH_BYTES = 1 << 20
 """Inputs that one batch of inference holds: larger ones leave the caches and gain nothing."""
-
-
-@contextmanager
-def evaluating(model: nn.Module) -> Iterator[None]:
-    """Inside the context the network is in eval mode and records no gradients.
-
-    Each module's own mode is put back afterwards, so that layers frozen on purpose stay so.
-
-    >>> model = nn.Dropout()
-    >>> with evaluating(model):
-    ...     model.training
-    False
-    >>> model.training
-    True
-    """
-    modes = [(module, module.training) for module in model.modules()]
-    model.eval()
-    try:
-        with torch.no_grad():
-            yield
-    finally:
-        for module, training in modes:
-            module.training = training
 
 
 def predict(

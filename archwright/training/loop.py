@@ -15,15 +15,16 @@ from torch import Tensor, nn
 
 from archwright import errors
 from archwright.nn import seeded
+from archwright.nn.contexts import evaluating, threads
 from archwright.training.averaging import WeightAverage
 from archwright.training.distillation import distillation_loss
-from archwright.training.inference import check_outputs, evaluating, inference_batch, score
+from archwright.training.inference import check_outputs, inference_batch, score
 from archwright.training.layout import lay_out, use_channels_last
 from archwright.training.mixing import cutmix, mixup
 from archwright.training.optimizers import build_optimizer
 from archwright.training.pace import Guard, Pace, Stretch
 from archwright.training.recipe import Recipe
-from archwright.training.runtime import is_out_of_memory, resolve_device, threads
+from archwright.training.runtime import is_out_of_memory, resolve_device
 from archwright.training.schedules import schedule
 
 if TYPE_CHECKING:

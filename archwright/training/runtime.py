@@ -1,9 +1,6 @@
-"""Where a run happens: device, threads, random state, and what running out of memory looks like."""
+"""Where a run happens: its device, and what running out of memory looks like."""
 
 from __future__ import annotations
-
-from collections.abc import Iterator
-from contextlib import contextmanager
 
 import torch
 
@@ -30,40 +27,6 @@ def resolve_device(device: str | torch.device = "auto") -> torch.device:
             f" ({str(error).splitlines()[0]})"
         ) from None
     return resolved
-
-
-@contextmanager
-def threads(n_threads: int | None) -> Iterator[None]:
-    """Inside the context torch computes with `n_threads` CPU threads; None leaves them alone.
-
-    >>> before = torch.get_num_threads()
-    >>> with threads(1):
-    ...     torch.get_num_threads()
-    1
-    >>> torch.get_num_threads() == before
-    True
-    """
-    if n_threads is None:
-        yield
-        return
-    if isinstance(n_threads, bool) or not isinstance(n_threads, int) or n_threads < 1:
-        raise errors.InputError(
-            f"n_threads must be a whole number of at least 1, got {n_threads!r}"
-        )
-    before = torch.get_num_threads()
-    torch.set_num_threads(n_threads)
-    try:
-        yield
-    finally:
-        torch.set_num_threads(before)
-
-
-def check_n_threads(n_threads: int) -> None:
-    """Refuse a number of threads that is no whole number of at least 1."""
-    if isinstance(n_threads, bool) or not isinstance(n_threads, int) or n_threads < 1:
-        raise errors.InputError(
-            f"n_threads must be a whole number of at least 1, got {n_threads!r}"
-        )
 
 
 def is_out_of_memory(error: BaseException) -> bool:

@@ -1,6 +1,9 @@
 import copy
 import random
+import subprocess
+import sys
 
+import numpy as np
 import pytest
 import torch
 from hypothesis import given
@@ -8,8 +11,9 @@ from hypothesis import strategies as st
 from torch import nn
 
 from archwright.errors import InputError, MissingExtraError, UnknownNameError
-from archwright.hardware import costs, device_name, example_input, latency, machine
+from archwright.hardware import costs, device_name, example_input, latency, machine, n_cores
 from archwright.hardware.timing import median_interval
+from archwright.runs.checks import n_usable_cores
 
 
 def net():
@@ -175,3 +179,14 @@ def test_quiet_silences_its_own_thread_only(capsys):
         other.join()
     assert sys.stdout is before
     assert capsys.readouterr().out == "from another\n"
+
+
+def test_threads_of_numpy_are_threads():
+    assert latency(nn.Linear(2, 2), (2,), threads=np.int64(1), seconds=0.01).threads == 1
+
+
+def test_cores_are_counted_without_torch():
+    code = "import sys; from archwright.hardware.cores import n_cores; n_cores()"
+    code += "; sys.exit('torch' in sys.modules)"
+    assert subprocess.run([sys.executable, "-c", code], check=False).returncode == 0
+    assert 1 <= n_usable_cores() == n_cores() == machine().n_cores

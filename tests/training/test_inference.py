@@ -5,8 +5,8 @@ import torch
 from torch import nn
 
 from archwright.errors import InputError, NotFinite
+from archwright.nn.contexts import evaluating
 from archwright.training import evaluate, predict
-from archwright.training.inference import evaluating
 from tests.training.conftest import make_task
 from tests.training.networks import linear, perceptron
 

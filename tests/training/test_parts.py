@@ -8,13 +8,14 @@ import torch.nn.functional as F
 from torch import nn
 
 from archwright.errors import InputError
+from archwright.nn.contexts import threads
 from archwright.training import Recipe
 from archwright.training.averaging import WeightAverage
 from archwright.training.distillation import distillation_loss
 from archwright.training.layout import lay_out
 from archwright.training.mixing import _beta, cutmix, mixup
 from archwright.training.optimizers import build_optimizer
-from archwright.training.runtime import is_out_of_memory, resolve_device, threads
+from archwright.training.runtime import is_out_of_memory, resolve_device
 from tests.training.networks import equal, perceptron, small_cnn
 
 
