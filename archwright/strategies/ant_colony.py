@@ -55,7 +55,7 @@ class AntColony:
     decision like any other instead of growing as the search goes on, and weights are not reused
     between depths; what the best path gains does not depend on the metric's scale (1 in place of
     the accuracy); integers of more than 16 values and real numbers are cut into 16 parts; a path
-    that was walked before is walked anew, with more mutations after every eight vain walks.
+    that was walked before is walked anew, with more mutations after every four vain walks.
 
     >>> from archwright.space import Choice, Space
     >>> space = Space({"width": Choice((16, 32, 64))})

@@ -53,7 +53,7 @@ class DifferentialEvolution:
     DEHB, Awad, Mallik and Hutter, IJCAI 2021); a member stands in the middle of the part of the
     cube that stands for its architecture, since the record of a trial holds no point; population
     10 by default, for searches of tens to hundreds of evaluations; a child that was evaluated
-    before is drawn again, with more mutations after every eight vain draws.
+    before is drawn again, with more mutations after every four vain draws.
 
     >>> from archwright.space import Choice, Space
     >>> space = Space({"width": Choice((16, 32, 64)), "kernel": Choice((3, 5, 7))})

@@ -60,7 +60,7 @@ class Genetic:
     which does better in searches of tens to hundreds of evaluations; crossover is uniform over
     the decisions, which a conditional space allows, not at one point; the survivors are the best
     (or, generationally, the young) instead of drawn by further tournaments; a child that was
-    evaluated before is drawn again, with more mutations after every eight vain draws.
+    evaluated before is drawn again, with more mutations after every four vain draws.
 
     >>> from archwright.space import Choice, Space
     >>> space = Space({"width": Choice((16, 32, 64)), "kernel": Choice((3, 5, 7))})

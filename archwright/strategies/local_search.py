@@ -7,7 +7,7 @@ from random import Random
 
 from archwright.space import Architecture
 from archwright.strategies.base import any_new
-from archwright.strategies.pareto_local import ParetoLocalSearch
+from archwright.strategies.pareto_local import ParetoLocalSearch, one_new
 from archwright.trials import History, Proposal, Trial
 
 _SEVERAL = ParetoLocalSearch()
@@ -45,10 +45,9 @@ class LocalSearch:
             climb = history.memory[self] = _Climb()
         climb.follow(history)
         if climb.best is not None:
-            new = [a for a in climb.neighbours(history) if history.is_new(a)]
-            if new:
-                parent = climb.best.number
-                return Proposal(rng.choice(new), origin="neighbour", parent=parent)
+            neighbour = one_new(history, climb.neighbours(history), rng)
+            if neighbour is not None:
+                return Proposal(neighbour, origin="neighbour", parent=climb.best.number)
         if any(trial.origin == "start" for trial in history.running.values()):
             architecture = any_new(history, rng)
             return None if architecture is None else Proposal(architecture, origin="random")

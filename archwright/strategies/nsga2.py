@@ -46,7 +46,7 @@ class NSGA2:
     evaluations (100 in the paper, 40 in NSGA-Net); decisions are exchanged and drawn anew as they
     are, without a code of bits; no model of the decisions' joint distribution (NSGA-Net's
     exploitation stage); a child that was evaluated before is drawn again, with more mutations
-    after every eight vain draws.
+    after every four vain draws.
 
     >>> from archwright.space import Choice, Space
     >>> from archwright.trials import Objective

@@ -52,7 +52,7 @@ class NSGA3:
     evaluations; where the paper draws at random among the last front, the draw follows from the
     trials' seeds, so that the members follow from the history; a tournament between members with
     and without broken limits as in the paper's part II; a child that was evaluated before is
-    drawn again, with more mutations after every eight vain draws.
+    drawn again, with more mutations after every four vain draws.
 
     >>> from archwright.space import Choice, Space
     >>> from archwright.trials import Objective, Trial

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Sequence
 from dataclasses import dataclass
 from random import Random
 
@@ -67,28 +68,44 @@ class ParetoLocalSearch:
         members = list(front.members)
         while members:
             member = _with_room(members, rng)
-            new = member.new_neighbours(history)
-            if new:
-                return Proposal(rng.choice(new), origin="neighbour", parent=member.trial.number)
+            # A generator of its own: what `rng` yields next must not depend on `exhausted`, which
+            # is known to those only who asked before.
+            own = Random(rng.getrandbits(32))
+            if not member.exhausted:
+                neighbour = one_new(history, member.neighbours(history), own)
+                if neighbour is not None:
+                    return Proposal(neighbour, origin="neighbour", parent=member.trial.number)
+                member.exhausted = True
             members.remove(member)
         return random_proposal(history, rng)
 
 
+def one_new(
+    history: History, architectures: Sequence[Architecture], rng: Random
+) -> Architecture | None:
+    """One of those that were not started yet, each equally likely; None where all were."""
+    for _ in range(8):  # asking about all of them costs more than the rest of a proposal
+        drawn = architectures[int(rng.random() * len(architectures))] if architectures else None
+        if drawn is not None and history.is_new(drawn):
+            return drawn
+    new = [a for a in architectures if history.is_new(a)]
+    return rng.choice(new) if new else None
+
+
 class _Member:
-    """A trial on the front."""
+    """A trial on the front; `exhausted` once all its neighbours were started."""
 
     def __init__(self, trial: Trial, values: tuple[float, ...]) -> None:
         self.trial = trial
         self.values = values
-        self._left: list[Architecture] | None = None
+        self.exhausted = False
+        self._neighbours: list[Architecture] | None = None
 
-    def new_neighbours(self, history: History) -> list[Architecture]:
-        """Its neighbours that were not started yet."""
-        if self._left is None:
-            self._left = history.space.neighbours(self.trial.architecture)
-        # What was started once stays so: nobody need ask again.
-        self._left = [a for a in self._left if history.is_new(a)]
-        return self._left
+    def neighbours(self, history: History) -> list[Architecture]:
+        """The architectures that differ in one decision."""
+        if self._neighbours is None:
+            self._neighbours = history.space.neighbours(self.trial.architecture)
+        return self._neighbours
 
 
 class _Front:

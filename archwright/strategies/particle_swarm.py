@@ -54,7 +54,7 @@ class ParticleSwarm:
     workers run freely; a position is moved to the middle of the part that stands for its
     architecture, since the record of a trial holds no point, and the velocity is the distance
     between a particle's last two positions; a particle that would move to an architecture
-    evaluated before is moved anew, with more mutations after every eight vain draws.
+    evaluated before is moved anew, with more mutations after every four vain draws.
 
     >>> from archwright.space import Choice, Space
     >>> space = Space({"width": Choice((16, 32, 64)), "kernel": Choice((3, 5, 7))})

@@ -78,8 +78,8 @@ def offspring(
 ) -> Proposal | None:
     """The first child that is new; where a method keeps to known ones, mutated ever more.
 
-    Eight results of `make` are tried as they are, then eight with one decision drawn anew, eight
-    with two, eight with three; then a random architecture is proposed.
+    Four results of `make` are tried as they are, then four with one decision drawn anew, four
+    with two, four with three; then a random architecture is proposed.
 
     Args:
         history: the trials so far.
@@ -88,7 +88,7 @@ def offspring(
         origin: for the proposal.
     """
     for extra in range(4):
-        for _ in range(8):
+        for _ in range(4):
             child, parent = make()
             if child is None:
                 continue
