@@ -41,7 +41,7 @@ def show(
     console = Console()
     console.print(summary_card(result))
     if trials and result.trials:
-        console.print(trials_table(result, trials))
+        console.print(trials_table(result, trials, width=console.width))
 
 
 @guarded
@@ -155,7 +155,7 @@ def train_and_export(
         seconds = None if minutes is None else 60.0 * minutes
         trained = evaluator.final(candidate, seconds=seconds)
         progress({"phase": "export", "message": "exporting and checking"})
-        metrics = {f"test_{name}": value for name, value in (trained.test or {}).items()}
+        metrics = figures(result, trial, trained, evaluator.task.input_shape)
         made = write_export(
             trained.model,
             folder,
@@ -164,11 +164,37 @@ def train_and_export(
             space_name=result.info.get("space"),
             metrics=metrics,
         )
+    for name, why in made.skipped.items():
+        typer.echo(f"{name} was not exported: {why}", err=True)
     return Path(made.folder)
 
 
-def trials_table(result: Result, n: int) -> Any:
-    """The best trials for a terminal."""
+def figures(
+    result: Result, trial: Trial, trained: Any, input_shape: Sequence[int]
+) -> dict[str, float]:
+    """What is known of a trial's network: as judged in the search, tested and measured anew."""
+    from archwright.hardware import COMPUTED, costs, latency
+
+    goals = [name for name in result.objective.metrics if name in trial.metrics]
+    computed = costs(trained.model, input_shape, names=COMPUTED)
+    took = latency(trained.model, input_shape)
+    measured = {
+        **computed,
+        "latency_ms": took.median_ms,
+        "latency_low_ms": took.low_ms,
+        "latency_high_ms": took.high_ms,
+    }
+    known = {f"validation_{name}": trial.metrics[name] for name in goals if name not in measured}
+    tested = {f"test_{name}": value for name, value in (trained.test or {}).items()}
+    return {**known, **tested, **measured}
+
+
+def trials_table(result: Result, n: int, *, width: int = 80) -> Any:
+    """The best trials for a terminal of `width` characters.
+
+    Headings and figures are never cut: headings break between words, and what has no room (from
+    the origin on, then costs that were no goal, then the last goals) is left out and named below.
+    """
     from rich.table import Table
 
     from archwright.report.numbers import amount, duration, label
@@ -178,23 +204,38 @@ def trials_table(result: Result, n: int) -> Any:
     n_shown = min(n, len(result.history.complete))
     title = "The best trial" if n_shown == 1 else f"The best {n_shown} trials"
     table = Table(title=title, title_justify="left")
-    table.add_column("trial", justify="right")
-    for metric in metrics:
-        table.add_column(label(metric), justify="right")
-    table.add_column("took", justify="right")
-    table.add_column("origin")
     order = sorted(
         result.history.complete, key=lambda t: result.objective.score(t.metrics), reverse=True
     )
     front = {t.number for t in result.front} if not result.objective.single else set()
-    for t in order[:n]:
-        figures = [amount(m, t.metrics[m]) if m in t.metrics else "" for m in metrics]
-        origin = t.origin + (f" of {t.parent}" if t.parent is not None else "")
-        mark = "*" if t.number in front else ""
-        took = duration(t.seconds) if t.seconds else ""
-        table.add_row(f"{mark}{t.number}", *figures, took, origin)
-    if front:
-        table.caption = "* on the front: no other network beats it in every goal"
+    shown = order[:n]
+    columns = {"trial": [f"{'*' * (t.number in front)}{t.number}" for t in shown]}
+    for m in metrics:
+        columns[label(m)] = [amount(m, t.metrics[m]) if m in t.metrics else "" for t in shown]
+    columns["took"] = [duration(t.seconds) if t.seconds else "" for t in shown]
+    columns["origin"] = [
+        t.origin + (f" of {t.parent}" if t.parent is not None else "") for t in shown
+    ]
+    widths = {head: max(map(len, [*head.split(), *cells])) for head, cells in columns.items()}
+    costs = [label(m) for m in reversed(metrics) if m not in result.objective.metrics]
+    goals = [label(m) for m in reversed(result.objective.metrics[1:])]
+    left_out: list[str] = []
+    for head in ("origin", "took", *costs, *goals):
+        if sum(widths[one] + 3 for one in columns) + 1 <= width:
+            break
+        left_out.append(head)
+        del columns[head]
+    whole = {head: max(map(len, [head, *cells])) for head, cells in columns.items()}
+    tight = sum(size + 3 for size in whole.values()) + 1 > width
+    for head in columns:
+        justify: Any = "left" if head == "origin" else "right"
+        table.add_column(head, justify=justify, width=widths[head] if tight else None)
+    for row in zip(*columns.values(), strict=True):
+        table.add_row(*row)
+    remarks = ["* on the front: no other network beats it in every goal"] if front else []
+    if left_out:
+        remarks.append(f"no room for {', '.join(reversed(left_out))}: widen the terminal")
+    table.caption = "\n".join(remarks) or None
     return table
 
 

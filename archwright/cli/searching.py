@@ -388,6 +388,8 @@ def finish(result: Result, folder: Path, *, quiet: bool) -> None:
     interrupted = result.info.get("stopped") == "interrupted"
     if quiet:
         typer.echo(f"{one_line(result)}: {folder}")
+        for missing in not_exported(result):
+            typer.echo(missing, err=True)
     else:
         from rich.console import Console
 
@@ -395,7 +397,9 @@ def finish(result: Result, folder: Path, *, quiet: bool) -> None:
 
         console = Console()
         console.print(summary_card(result))
-        console.print(_next_steps(result, folder, interrupted), highlight=False, markup=False)
+        text = _next_steps(result, folder, interrupted)
+        # Unbroken, so that a command or a path can be copied.
+        console.print(text, highlight=False, markup=False, soft_wrap=True)
     if interrupted:
         raise typer.Exit(INTERRUPTED)
 
@@ -414,12 +418,22 @@ def one_line(result: Result) -> str:
     return f"validation {name} {amount(metric, best.metrics[metric])}"
 
 
+def not_exported(result: Result) -> list[str]:
+    """What the export of the winner lacks and why, a sentence each.
+
+    A base installation has no ONNX packages: that is said, with the command that adds them.
+    """
+    final = result.finals[0] if result.finals else None
+    return [note for note in (final.notes if final else ()) if "was not exported" in note]
+
+
 def _next_steps(result: Result, folder: Path, interrupted: bool) -> str:
     lines = []
     if interrupted:
         lines.append(f"Stopped early. Go on with:  archwright resume {folder}")
     if (folder / "report.html").exists():
         lines.append(f"Report:   {folder / 'report.html'}")
+    lines += [f"Missing:  {one}" for one in not_exported(result)]
     final = result.finals[0] if result.finals else None
     if final is not None and final.folder is not None:
         lines.append(f"Network:  {folder / final.folder}")

@@ -1,19 +1,29 @@
 import importlib
+import io
 import json
 import subprocess
 import sys
+from dataclasses import replace
 from pathlib import Path
+from types import SimpleNamespace
 
 import numpy as np
 import pytest
+import torch
 from PIL import Image
+from rich.console import Console
 from typer import Exit
 from typer.testing import CliRunner
 
 from archwright._version import __version__
 from archwright.cli.app import app
 from archwright.cli.guard import guarded
+from archwright.cli.results import train_and_export, trials_table
+from archwright.cli.searching import finish
 from archwright.errors import DataError, ExportError, InfeasibleError, MissingExtraError
+from archwright.runs.finish import export_network
+from archwright.tasks import Task
+from archwright.trials import History, Objective, Result
 from tests.report import samples
 
 runner = CliRunner()
@@ -514,3 +524,78 @@ def test_options_that_do_not_go_with_the_data_are_refused(searched, tmp_path):
     done = invoke("search", "pets", "--quiet", "--size", "8x10", "--skip-unreadable")
     assert done.exit_code == 0
     assert searched[0].input_shape == (1, 8, 10)
+
+
+@pytest.mark.parametrize("width", [200, 80, 60, 40])
+def test_no_heading_of_the_trials_is_cut(width):
+    result = samples.mobile_result()
+    goals = ("accuracy", "mean_average_precision", "latency_ms", "memory_bytes", "size_bytes")
+    trials = [
+        replace(t, metrics={**t.metrics, **dict.fromkeys(goals, 12345.678), "flops": 1e9})
+        for t in result.trials[:9]
+    ]
+    objective = Objective.of(maximize=list(goals[:2]), minimize=list(goals[2:]))
+    console = Console(width=width, record=True, file=io.StringIO())
+    table = trials_table(
+        Result(History(result.history.space, objective, trials)), 5, width=console.width
+    )
+    console.print(table)
+    text = console.export_text()
+    assert "\u2026" not in text
+    words = " ".join(text.split())
+    for head in [column.header for column in table.columns]:
+        assert all(word in words for word in head.split())
+    assert ("no room for" in words) == (width < 200)
+    assert "accuracy" in words
+
+
+class Rested:
+    """An evaluator that trains in no time."""
+
+    def __init__(self):
+        rng = np.random.default_rng(0)
+        self.task = Task.from_arrays(rng.normal(size=(40, 3)), [0, 1] * 20)
+
+    def final(self, candidate, *, seconds=None):
+        model = torch.nn.Sequential(torch.nn.Linear(3, 2))
+        return SimpleNamespace(model=model, test={"accuracy": 0.75}, interval=None)
+
+
+def test_the_export_of_a_trial_knows_its_figures(monkeypatch, tmp_path, capsys):
+    for name in ("onnx", "onnxscript", "onnxruntime"):
+        monkeypatch.setitem(sys.modules, name, None)
+    monkeypatch.setattr("archwright.cli.results._call", lambda run: (None, Rested()))
+    monkeypatch.setattr("archwright.evaluators.Candidate", lambda *given, **options: None)
+    result = samples.mobile_result()
+    trial = result.history.best
+    folder = train_and_export(tmp_path, result, trial, tmp_path / "out")
+    text = (folder / "README.md").read_text()
+    for figure in ("validation_accuracy", "test_accuracy", "params", "flops", "latency_ms"):
+        assert f"| {figure} |" in text
+    assert "| params | 8 |" in text
+    assert "Latency was measured on" in text
+    said = capsys.readouterr().err
+    assert "onnx was not exported: onnx is needed" in said
+    assert "pip install 'archwright[export]'" in said
+
+
+@pytest.mark.parametrize("quiet", [True, False])
+def test_a_base_installation_is_told_how_to_get_onnx(monkeypatch, tmp_path, capsys, quiet):
+    for name in ("onnx", "onnxscript", "onnxruntime"):
+        monkeypatch.setitem(sys.modules, name, None)
+    result = samples.mobile_result(folder=tmp_path)
+    folder, problems = export_network(
+        torch.nn.Linear(3, 2),
+        tmp_path / "export",
+        task=Rested().task,
+        architecture=result.history.best.architecture,
+        space_name="mlp",
+        metrics={},
+    )
+    assert (folder / "model.py").exists()
+    result.finals[0] = replace(result.finals[0], notes=tuple(problems))
+    finish(result, tmp_path, quiet=quiet)
+    said = capsys.readouterr()
+    lines = (said.err if quiet else said.out).splitlines()
+    (line,) = (line for line in lines if "onnx was not exported" in line)
+    assert "onnx is needed to write an ONNX file: pip install 'archwright[export]'" in line
