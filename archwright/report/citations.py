@@ -375,6 +375,21 @@ REFERENCES: dict[str, Reference] = {
             "1201.0490",
         ),
         Reference(
+            "williams1992",
+            "R. J. Williams",
+            "Simple Statistical Gradient-Following Algorithms for Connectionist Reinforcement "
+            "Learning",
+            "Machine Learning 8, 1992",
+            link="https://doi.org/10.1007/BF00992696",
+        ),
+        Reference(
+            "schulman2017",
+            "J. Schulman, F. Wolski, P. Dhariwal, A. Radford, O. Klimov",
+            "Proximal Policy Optimization Algorithms",
+            "2017",
+            "1707.06347",
+        ),
+        Reference(
             "wilson1927",
             "E. B. Wilson",
             "Probable Inference, the Law of Succession, and Statistical Inference",
@@ -502,6 +517,9 @@ METHODS: dict[str, tuple[str, ...]] = {
     "differential_evolution": ("awad2020", "storn1997"),
     "particle_swarm": ("wang2018", "kennedy1995"),
     "ant_colony": ("byla2019", "dorigo1997"),
+    "reinforce": ("zoph2017", "williams1992"),
+    "ppo": ("zoph2018", "schulman2017"),
+    "q_learning": ("baker2017",),
     # spaces
     "mlp": ("gorishniy2021", "gorishniy2022", "holzmuller2024"),
     "chain_cnn": ("baker2017", "zoph2017", "chollet2017"),

@@ -33,7 +33,10 @@ _STRATEGIES = {
     "nsga3": "NSGA-III",
     "pareto_local": "Pareto local search",
     "particle_swarm": "particle swarm optimisation",
+    "ppo": "proximal policy optimisation",
+    "q_learning": "Q-learning",
     "random": "random search",
+    "reinforce": "REINFORCE",
 }
 
 COSTS = ("params", "flops", "macs", "latency_ms", "size_bytes", "memory_bytes")

@@ -24,7 +24,10 @@ if TYPE_CHECKING:
     from archwright.strategies.nsga3 import NSGA3 as NSGA3
     from archwright.strategies.pareto_local import ParetoLocalSearch as ParetoLocalSearch
     from archwright.strategies.particle_swarm import ParticleSwarm as ParticleSwarm
+    from archwright.strategies.ppo import PPO as PPO
+    from archwright.strategies.q_learning import QLearning as QLearning
     from archwright.strategies.random_search import RandomSearch as RandomSearch
+    from archwright.strategies.reinforce import Reinforce as Reinforce
 
 _HOMES = {
     "ant_colony": "ant_colony:AntColony",
@@ -37,7 +40,10 @@ _HOMES = {
     "nsga3": "nsga3:NSGA3",
     "pareto_local": "pareto_local:ParetoLocalSearch",
     "particle_swarm": "particle_swarm:ParticleSwarm",
+    "ppo": "ppo:PPO",
+    "q_learning": "q_learning:QLearning",
     "random": "random_search:RandomSearch",
+    "reinforce": "reinforce:Reinforce",
 }
 
 
