@@ -113,6 +113,7 @@ def name_of(strategy: Strategy) -> str:
 __all__ = [
     "NSGA2",
     "NSGA3",
+    "PPO",
     "STRATEGIES",
     "AntColony",
     "DifferentialEvolution",
@@ -121,8 +122,10 @@ __all__ = [
     "LocalSearch",
     "ParetoLocalSearch",
     "ParticleSwarm",
+    "QLearning",
     "RandomSearch",
     "RegularizedEvolution",
+    "Reinforce",
     "Strategy",
     "any_new",
     "as_strategy",
