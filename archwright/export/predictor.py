@@ -12,7 +12,7 @@ from typing import Any, Final
 import numpy as np
 import torch
 
-from archwright.errors import InputError, unknown_name
+from archwright.errors import InputError, unknown_name, whole_number
 from archwright.hardware.onnx_file import OnnxModel, quiet
 from archwright.hardware.tracing import first_line
 from archwright.tasks import Predictions, Preprocessing
@@ -56,8 +56,7 @@ class Predictor:
         Raises:
             InputError: the input has another shape.
         """
-        if isinstance(batch_size, bool) or not isinstance(batch_size, int) or batch_size < 1:
-            raise InputError(f"batch_size must be a whole number from 1 up, got {batch_size!r}")
+        batch_size = whole_number("batch_size", batch_size)
         if isinstance(x, torch.Tensor):
             x = x.detach().cpu().numpy()
         try:

@@ -19,7 +19,7 @@ from torch.overrides import TorchFunctionMode
 from torch.utils._python_dispatch import TorchDispatchMode
 from torch.utils.flop_counter import flop_registry, sdpa_flop_count
 
-from archwright.errors import InputError
+from archwright.errors import InputError, whole_number
 from archwright.nn.contexts import evaluating
 
 _CACHE_LIMIT: Final = 20_000  # entries of about 2 kB
@@ -362,9 +362,7 @@ def check_shape(model: object, input_shape: Sequence[int], batch_size: int) -> t
         ) from None
     if any(n < 1 for n in shape) or any(n != m for n, m in zip(shape, input_shape, strict=True)):
         raise InputError(f"input_shape must hold whole numbers from 1 up, got {input_shape!r}")
-    if isinstance(batch_size, bool) or not isinstance(batch_size, int) or batch_size < 1:
-        raise InputError(f"batch_size must be a whole number from 1 up, got {batch_size!r}")
-    return (batch_size, *shape)
+    return (whole_number("batch_size", batch_size), *shape)
 
 
 def candidate_dtypes(model: nn.Module) -> list[torch.dtype]:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from numbers import Real
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -348,7 +349,7 @@ def from_dataset(
     """
     x, y = _items(dataset, "the data set")
     held: dict[str, Any] = {
-        key: part if part is None or isinstance(part, int | float) else _items(part, key)
+        key: part if part is None or isinstance(part, Real) else _items(part, key)
         for key, part in (("validation", validation), ("test", test))
     }
     return from_arrays(x, y, **held, **options)

@@ -133,8 +133,7 @@ def fit(
         raise errors.InputError(f'data must be "train" or "train+validation", got {data!r}')
     if seconds is not None and not (isinstance(seconds, (int, float)) and seconds > 0):
         raise errors.InputError(f"seconds must be a number above 0, or None, got {seconds!r}")
-    if isinstance(seed, bool) or not isinstance(seed, int):
-        raise errors.InputError(f"seed must be a whole number, got {seed!r}")
+    seed = errors.whole_number("seed", seed, least=0)
     where = resolve_device(device)
     recipe = (recipe or Recipe()).resolve(
         kind=task.kind, modality=task.modality, n_rows=len(task.train)

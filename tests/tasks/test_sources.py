@@ -486,6 +486,8 @@ def test_numpy_integers_are_seeds_and_counts():
     task = Task.from_arrays(X, Y, seed=np.int64(3))
     assert task.fingerprint == Task.from_arrays(X, Y, seed=3).fingerprint
     assert len(task.subset(np.int64(12)).train) == 12
+    data = TensorDataset(torch.as_tensor(X), torch.as_tensor(Y))
+    assert len(Task.from_dataset(data, validation=np.float32(0.25)).validation) == 15
 
 
 def test_labels_of_thousands_of_digits_are_classes_of_text():
