@@ -1,0 +1,45 @@
+from random import Random
+
+from archwright.strategies import RegularizedEvolution
+from archwright.trials import History, Trial
+from tests.strategies.synthetic import ONE, everything, flat, replays, run_abreast, zoo
+
+
+def test_the_published_setting():
+    strategy = RegularizedEvolution.amoebanet()
+    assert (strategy.population, strategy.sample, strategy.n_mutations) == (100, 25, 1)
+    assert strategy.crossover == 0
+
+
+def test_its_mutations_of_inputs_and_operations_are_equally_likely_on_its_space():
+    space = zoo("nasnet")
+    parent = space.sample(seed=0)
+    history = History(space, ONE, [Trial(0, parent, metrics={"score": 1.0})])
+    strategy = RegularizedEvolution(population=1, sample=1)
+    n_inputs = 0
+    for seed in range(400):
+        child = strategy.propose(history, Random(seed)).architecture
+        (changed,) = (path for path in parent if parent[path] != child[path])
+        n_inputs += changed.endswith("/from")
+    assert 160 < n_inputs < 240
+
+
+def test_parents_come_from_the_youngest_only_whatever_the_length():
+    space = flat()
+    rng = Random(0)
+    history = History(space, ONE)
+    for number in range(5000):
+        trial = Trial(number, space.sample(rng=rng), metrics={"score": 5000.0 - number})
+        history.add(trial)
+    strategy = RegularizedEvolution(population=20, sample=20)
+    parents = [strategy.propose(history, Random(seed)).parent for seed in range(100)]
+    # The best of all and of the population is its oldest member, number 4980.
+    assert min(parents) == 4980
+    assert parents.count(4980) > 50
+    assert strategy not in history.memory
+
+
+def test_every_kind_of_decision_and_workers():
+    history = run_abreast(RegularizedEvolution(population=6, sample=3), everything(), 60)
+    assert "mutation" in {t.origin for t in history.trials}
+    assert replays(lambda: RegularizedEvolution(population=6, sample=3), history)

@@ -1,0 +1,131 @@
+import math
+from random import Random
+
+import pytest
+
+from archwright.errors import InputError
+from archwright.strategies import NSGA2, RandomSearch
+from archwright.strategies.fronts import Candidate, sorted_fronts
+from archwright.testing import check_strategy
+from archwright.trials import History, Objective, Trial, hypervolume
+from tests.strategies.synthetic import (
+    TWO,
+    everything,
+    flat,
+    median,
+    replays,
+    run,
+    run_abreast,
+    zoo,
+)
+
+
+@pytest.mark.parametrize("options", [{"population": 5}, {"population": 6, "offspring": 1}])
+def test_conforms(options):
+    check_strategy(lambda: NSGA2(**options))
+
+
+def history_of(points, objective=TWO):
+    trials = [
+        Trial(i, architecture, metrics={"score": float(a), "cost": float(b)})
+        for i, ((a, b), architecture) in enumerate(zip(points, flat().enumerate(), strict=False))
+    ]
+    return History(flat(), objective, trials)
+
+
+def alive(strategy, history):
+    strategy.propose(history, Random(0))
+    return [c.trial.number for c in history.memory[strategy].alive]
+
+
+def test_survivors_are_the_first_fronts_and_the_emptiest_of_the_last():
+    # A front of five (numbers 0-4) in which 1 and 2 are close together, and three behind it.
+    points = [(0, 0), (4, 4.5), (4.5, 5), (7, 8), (10, 10), (0, 1), (0, 2), (0, 3)]
+    found = alive(NSGA2(population=4), history_of(points))
+    assert set(found) == {0, 4, 3, 1}  # 2 has least room
+    assert set(found[:2]) == {0, 4}  # the ends stand first
+    assert alive(NSGA2(population=4), history_of(points[:7])) != found  # no generation yet
+
+
+def test_a_generation_is_complete_when_enough_have_finished():
+    points = [(i, 0) for i in range(6)]
+    assert set(alive(NSGA2(population=3), history_of(points[:5]))) == {0, 1, 2}
+    assert set(alive(NSGA2(population=3), history_of(points))) == {5, 4, 3}
+    assert set(alive(NSGA2(population=3, offspring=1), history_of(points[:4]))) == {3, 2, 1}
+
+
+def test_constrained_domination():
+    def candidate(number, values, excess):
+        return Candidate(Trial(number, flat().default), values, excess)
+
+    worse, better, far, near = (
+        candidate(0, (1.0, 1.0), 0.0),
+        candidate(1, (2.0, 2.0), 0.0),
+        candidate(2, (), math.inf),
+        candidate(3, (), 0.5),
+    )
+    fronts = sorted_fronts([worse, far, near, better], n_at_least=4)
+    assert [[c.trial.number for c in front] for front in fronts] == [[1], [0], [3], [2]]
+    assert [c.rank for c in (better, worse, near, far)] == [0, 1, 2, 3]
+    assert len(sorted_fronts([worse, far, near, better], n_at_least=2)) == 2
+
+
+def test_parents_win_by_front_then_by_room():
+    points = [(0, 0), (4, 4.5), (4.5, 5), (10, 10), (0, 9)]
+    strategy = NSGA2(population=5)
+    history = history_of(points)
+    parents = [strategy.propose(history, Random(i)).parent for i in range(400)]
+    shares = {number: parents.count(number) / 400 for number in range(5)}
+    # Binary tournaments of five, ranked 0 = 3 (ends) > 1 > 2 > 4: shares 9, 7, 5, 3, 1 in 25.
+    assert shares[4] < 0.09
+    assert shares[0] + shares[3] > 0.55
+    assert shares[1] > shares[4]
+
+
+def test_limits_lead_into_the_region_that_keeps_them():
+    objective = Objective.of(maximize="score", minimize="cost", limits={"size": (20, 24)})
+
+    def evaluate(architecture):
+        total = float(sum(architecture.values()))
+        return {"score": total, "cost": -float(architecture["d0"]), "size": total}
+
+    history = run(NSGA2(population=10), flat(), 120, objective=objective, evaluate=evaluate)
+    states = [t.state for t in history.trials]
+    assert states[:10].count("complete") < 3
+    assert states[60:].count("complete") > 10  # of 60; one in 75 at random
+
+
+@pytest.mark.parametrize("name", ["chain_cnn", "nasbench201"])
+def test_zoo(name):
+    assert len(run(NSGA2(population=8), zoo(name), 40, objective=TWO).trials) == 40
+
+
+def test_every_kind_of_decision_and_workers():
+    history = run_abreast(NSGA2(population=6), everything(), 60, objective=TWO)
+    assert {t.origin for t in history.trials} == {"random", "child"}
+    assert replays(lambda: NSGA2(population=6), history)
+
+
+def test_beats_random_search_in_hypervolume():
+    def volume(strategy, seed):
+        history = run(strategy, flat(), 150, seed=seed, objective=TWO)
+        values = [TWO.values(t.metrics) for t in history.front]
+        return hypervolume(values, (2.0, -4.0))
+
+    ours = median([volume(NSGA2(), seed) for seed in range(5)])
+    theirs = median([volume(RandomSearch(), seed) for seed in range(5)])
+    assert ours > 1.1 * theirs
+
+
+@pytest.mark.parametrize(
+    ("options", "word"),
+    [
+        ({"population": 1}, "population"),
+        ({"offspring": 0}, "offspring"),
+        ({"crossover": 2}, "crossover"),
+        ({"mutation": -1}, "mutation"),
+    ],
+)
+def test_refuses(options, word):
+    with pytest.raises(InputError, match=word):
+        NSGA2(**options)

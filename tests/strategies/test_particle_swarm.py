@@ -1,0 +1,142 @@
+from random import Random
+
+import pytest
+
+from archwright.errors import InputError
+from archwright.strategies import ParticleSwarm, RandomSearch
+from archwright.strategies.particle_swarm import ORIGIN, velocity
+from archwright.testing import check_strategy
+from archwright.trials import History, Trial
+from tests.strategies.synthetic import (
+    ONE,
+    TWO,
+    best,
+    everything,
+    flat,
+    median,
+    replays,
+    run,
+    run_abreast,
+    zoo,
+)
+
+
+@pytest.mark.parametrize("population", [1, 4])
+def test_conforms(population):
+    check_strategy(lambda: ParticleSwarm(population=population), several_objectives=False)
+
+
+def test_the_equation():
+    rng = Random(7)
+    r = [rng.random() for _ in range(4)]
+    found = velocity(
+        [0.1, -0.2],
+        [0.5, 0.5],
+        [0.6, 0.5],
+        [0.4, 0.9],
+        Random(7),
+        inertia=0.7,
+        own=1.5,
+        swarm=2.0,
+        max_speed=1.0,
+    )
+    assert found == pytest.approx(
+        [
+            0.7 * 0.1 + 1.5 * r[0] * 0.1 + 2.0 * r[1] * -0.1,
+            0.7 * -0.2 + 1.5 * r[2] * 0.0 + 2.0 * r[3] * 0.4,
+        ]
+    )
+
+
+def test_speed_is_limited():
+    args = {"inertia": 9.0, "own": 0.0, "swarm": 0.0, "max_speed": 0.25}
+    assert velocity([1.0, -1.0, 0.01], [0.5] * 3, [0.5] * 3, [0.5] * 3, Random(0), **args) == [
+        0.25,
+        -0.25,
+        0.09,
+    ]
+
+
+def state(strategy, history):
+    strategy.propose(history, Random(0))
+    return history.memory[strategy]
+
+
+def test_particles_remember():
+    space, strategy = flat(n=2, k=4), ParticleSwarm(population=2)
+
+    def at(number, a, b, score, parent=None):
+        architecture = space.check({"d0": a, "d1": b})
+        origin = "random" if parent is None else ORIGIN
+        state = "failed" if score is None else "complete"
+        metrics = {} if score is None else {"score": score}
+        history.add(
+            Trial(number, architecture, state, metrics=metrics, origin=origin, parent=parent)
+        )
+
+    history = History(space, ONE)
+    at(0, 0, 0, 1.0)
+    at(1, 3, 3, 2.0)
+    swarm = state(strategy, history)
+    first, second = swarm.particles
+    assert first.velocity == [0.0, 0.0]
+    assert swarm.best == second.position == [0.875, 0.875]
+    at(2, 2, 1, 0.5, parent=0)  # worse than before: moves on, remembers
+    swarm = state(strategy, history)
+    assert first.velocity == [0.5, 0.25]
+    assert first.position == [0.625, 0.375]
+    assert first.best == [0.125, 0.125]
+    assert first.number == 2
+    assert strategy.propose(history, Random(0)).parent == 1  # whose turn it is
+    at(3, 1, 1, 9.0, parent=2)
+    state(strategy, history)
+    assert first.velocity == [-0.25, 0.0]
+    assert first.best == swarm.best == [0.375, 0.375]
+    at(4, 0, 3, None, parent=1)  # failed: stays where it is
+    state(strategy, history)
+    assert second.position == [0.875, 0.875]
+    assert second.n_moves == 1
+
+
+def test_a_particle_moves_towards_the_best():
+    space = flat(n=6, k=9)
+    strategy = ParticleSwarm(population=2)
+    history = History(space, ONE)
+    for number, (value, score) in enumerate(((0, 0.0), (8, 1.0))):
+        architecture = space.check(dict.fromkeys(space.paths, value))
+        history.add(Trial(number, architecture, metrics={"score": score}))
+    proposals = [strategy.propose(history, Random(seed)) for seed in range(40)]
+    assert {p.parent for p in proposals} == {0}
+    moved = [sum(p.architecture.values()) / 6 for p in proposals]
+    # Pull 1.49618 * r towards the other corner, at most half of the cube: about 4 in the mean.
+    assert 2 < sum(moved) / len(moved) < 5
+
+
+@pytest.mark.parametrize("name", ["mobilenet", "chain_cnn"])
+def test_zoo(name):
+    assert len(run(ParticleSwarm(population=5), zoo(name), 40).trials) == 40
+
+
+def test_every_kind_of_decision_and_workers():
+    history = run_abreast(ParticleSwarm(population=5), everything(), 60)
+    assert ORIGIN in {t.origin for t in history.trials}
+    assert replays(lambda: ParticleSwarm(population=5), history)
+
+
+def test_beats_random_search():
+    space = flat()
+    ours = median([best(run(ParticleSwarm(), space, 120, seed=s)) for s in range(5)])
+    theirs = median([best(run(RandomSearch(), space, 120, seed=s)) for s in range(5)])
+    assert ours > theirs
+
+
+def test_refuses():
+    with pytest.raises(InputError, match="one goal"):
+        ParticleSwarm().check(flat(), TWO)
+    for options, word in (
+        ({"population": 0}, "population"),
+        ({"inertia": -1}, "inertia"),
+        ({"max_speed": 0}, "max_speed"),
+    ):
+        with pytest.raises(InputError, match=word):
+            ParticleSwarm(**options)
