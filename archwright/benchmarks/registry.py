@@ -1,0 +1,132 @@
+"""Benchmarks by name."""
+
+from __future__ import annotations
+
+import importlib
+import os
+from collections.abc import Iterator, Mapping
+from typing import Any
+
+from archwright.benchmarks.base import Benchmark
+from archwright.errors import InputError, UnknownNameError, unknown_name
+
+# name -> (module:function, data sets, whether a path can be given, what it is)
+_HOMES: dict[str, tuple[str, tuple[str, ...], bool, str]] = {
+    "digits-cells": ("digits_cells:DigitsCells", (), False, "1,000s of small cells on digits"),
+    "hwnasbench": (
+        "hwnasbench:HwNasBench",
+        ("cifar10", "cifar100", "ImageNet16-120"),
+        True,
+        "accuracy against latency measured on six devices, 15,625 cells",
+    ),
+    "nasbench101": ("nasbench101:NasBench101", ("cifar10",), True, "423,624 cells"),
+    "nasbench201": (
+        "nasbench201:NasBench201",
+        ("cifar10", "cifar100", "ImageNet16-120"),
+        True,
+        "15,625 cells on three data sets, also the topology space of NATS-Bench",
+    ),
+    "nasbench301": (
+        "nasbench301:NasBench301",
+        ("cifar10",),
+        True,
+        "a surrogate over the DARTS space",
+    ),
+}
+_SYNTHETIC = "synthetic-"
+
+
+class _Names(Mapping[str, str]):
+    """Name -> what the benchmark is."""
+
+    def __getitem__(self, name: str) -> str:
+        if name.startswith(_SYNTHETIC):
+            return "a made-up problem with a known optimum"
+        return _HOMES[name][3]
+
+    def __iter__(self) -> Iterator[str]:
+        from archwright.benchmarks.synthetic import KINDS
+
+        yield from (name for name in _HOMES if _there(name))
+        yield from (f"{_SYNTHETIC}{kind}" for kind in KINDS)
+
+    def __len__(self) -> int:
+        return sum(1 for _ in self)
+
+
+def _there(name: str) -> bool:
+    """Whether this installation has the module."""
+    from importlib.util import find_spec
+
+    return find_spec(f"archwright.benchmarks.{_HOMES[name][0].split(':')[0]}") is not None
+
+
+BENCHMARKS: Mapping[str, str] = _Names()
+"""Name of every benchmark -> what it is."""
+
+
+def datasets_of(name: str) -> tuple[str, ...]:
+    """The data sets that a benchmark has results on; () where there is one only.
+
+    >>> datasets_of("nasbench201")
+    ('cifar10', 'cifar100', 'ImageNet16-120')
+    """
+    return _HOMES[name][1] if name in _HOMES else ()
+
+
+def load(
+    name: str,
+    *,
+    dataset: str | None = None,
+    path: str | os.PathLike[str] | None = None,
+    **options: Any,
+) -> Benchmark:
+    """The benchmark with a name.
+
+    Args:
+        name: "nasbench201", "synthetic-additive", ...; see `BENCHMARKS`.
+        dataset: one of its data sets; None: the first.
+        path: where its files lie; None: see `archwright.benchmarks.places`.
+        **options: what else the benchmark takes, such as ``epochs=12`` or ``device="raspi4"``.
+
+    Raises:
+        UnknownNameError: no benchmark, data set or option has that name.
+        InputError: a path or data set for a benchmark that has none.
+        DataError: its files are not there.
+
+    >>> load("synthetic-needle").space.size
+    1024
+    """
+    if name.startswith(_SYNTHETIC):
+        from archwright.benchmarks.synthetic import synthetic
+
+        if dataset is not None:
+            raise InputError(f"{name} is made up: it has no data sets, got {dataset!r}")
+        return synthetic(name.removeprefix(_SYNTHETIC), **options)
+    if name not in _HOMES:
+        raise unknown_name("benchmark", name, BENCHMARKS)
+    home, datasets, has_path, _ = _HOMES[name]
+    module, attribute = home.split(":")
+    if dataset is not None:
+        options["dataset"] = _dataset(name, dataset, datasets)
+    if path is not None and has_path:
+        options["path"] = path
+    made: Benchmark
+    make = getattr(importlib.import_module(f"archwright.benchmarks.{module}"), attribute)
+    try:
+        made = make(**options)
+    except TypeError as error:
+        if "unexpected keyword argument" not in str(error):
+            raise
+        raise InputError(f"{name} has no such option: {error}") from None
+    return made
+
+
+def _dataset(name: str, given: str, known: tuple[str, ...]) -> str:
+    if not known:
+        raise InputError(f"{name} has one data set only, which need not be named; got {given!r}")
+    for own in known:
+        if own.lower() == given.lower():
+            return own
+    error: UnknownNameError = unknown_name(f"data set of {name}", given, known)
+    raise error

@@ -1,0 +1,117 @@
+"""A comparison as text, for a terminal."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+from typing import TYPE_CHECKING
+
+from archwright.benchmarks.summary import CHECKPOINTS, Row
+
+if TYPE_CHECKING:
+    from archwright.benchmarks.comparison import Comparison, Problem
+
+RULES = (
+    "Incumbents are chosen by validation values alone; regrets are of validation values, medians "
+    "over the seeds. A query is a full training; canonical duplicates are one architecture, and "
+    "asking for it again is charged like any query. > stands for runs that did not get there."
+)
+HEADINGS = (
+    "strategy",
+    "median",
+    "90 %",
+    "reached",
+    *(f"regret@{q}" for q in CHECKPOINTS),
+    "test regret",
+    "simulated s",
+    "own s",
+)
+
+
+def table(comparison: Comparison) -> str:
+    """Everything that is printed."""
+    parts = []
+    for problem in comparison.problems:
+        own = [r for r in comparison.summary() if r.problem == problem.title]
+        parts.append(heading(problem, own, comparison.queries))
+        parts.append(aligned([HEADINGS, *(cells(r, comparison.queries) for r in own)]))
+        parts += [f"  {line}" for line in verdicts(comparison, problem)]
+        parts.append("")
+    return "\n".join([*parts, RULES])
+
+
+def heading(problem: Problem, rows: Sequence[Row], queries: int) -> str:
+    """What was run on what."""
+    size = f"{problem.size:,}" if problem.size < 1e9 else f"{problem.size:.1e}"
+    best = "optimum not known"
+    if problem.optimum is not None:
+        kind = "optimum" if problem.proven else "best known"
+        kind = f"{kind} (hypervolume)" if problem.several else kind
+        best = f"{kind} {problem.optimum:.6g} {problem.unit}".rstrip()
+    seeds = max(r.seeds for r in rows)
+    text = f"{problem.title}: {size} architectures, {best}; {queries} queries, {seeds} seeds"
+    return "\n".join([text, *(f"  Note: {note}" for note in problem.notes)])
+
+
+def cells(row: Row, queries: int) -> tuple[str, ...]:
+    """A row of the table, in the order of `HEADINGS`."""
+    return (
+        row.strategy,
+        needed(row.median, queries),
+        needed(row.p90, queries),
+        f"{100 * row.reached:.0f} %",
+        *(number(row.regret[q]) for q in CHECKPOINTS),
+        number(row.test_regret),
+        "" if row.simulated_s is None else f"{row.simulated_s:,.0f}",
+        f"{row.own_s:.2g}" if row.own_s < 100 else f"{row.own_s:.0f}",
+    )
+
+
+def needed(value: float, queries: int) -> str:
+    """Queries to the optimum.
+
+    >>> needed(35.0, 200), needed(float("inf"), 200)
+    ('35', '> 200')
+    """
+    return f"> {queries}" if math.isinf(value) else f"{value:.4g}"
+
+
+def number(value: float | None) -> str:
+    """A regret; nothing where it is not known."""
+    if value is None:
+        return ""
+    return "0" if value == 0 else f"{value:.3g}"
+
+
+def verdicts(comparison: Comparison, problem: Problem) -> list[str]:
+    """One line for each pair of strategies that differ, or one that says none do."""
+    tests = comparison.tests(problem)
+    clear = [t for t in tests if t.p_holm < 0.05]
+    lines = [
+        f"{t.better} beats {t.worse} (better in {t.wins} of {t.wins + t.losses + t.ties} seeds, "
+        f"p = {t.p_holm:.2g})"
+        for t in clear
+    ]
+    if len(clear) < len(tests):
+        n = len(tests) - len(clear)
+        lines.append(f"{n} of {len(tests)} pairs: no difference shown (p >= 0.05)")
+    if lines:
+        lines.append("(Wilcoxon signed-rank over seeds, Holm-corrected over the pairs)")
+    return lines
+
+
+def aligned(lines: Sequence[Sequence[str]]) -> str:
+    """Columns, the first to the left and others to the right.
+
+    >>> print(aligned([("a", "b"), ("cc", "10")]))
+    a    b
+    cc  10
+    """
+    widths = [max(len(line[i]) for line in lines) for i in range(len(lines[0]))]
+    return "\n".join(
+        "  ".join(
+            c.ljust(w) if i == 0 else c.rjust(w)
+            for i, (c, w) in enumerate(zip(line, widths, strict=True))
+        ).rstrip()
+        for line in lines
+    )
