@@ -11,7 +11,7 @@ whatever follows, is not.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from random import Random
 
 from archwright.space import Architecture, Decision, Integer, Real, Space, Subset, Value
@@ -34,6 +34,8 @@ class Course:
     Attributes:
         widths: how many options each step has. A step is one kind of choice: all episodes that
             come to one decision take the same steps there.
+        loose: steps whose options hold many values: an episode with one of them is not the only
+            architecture of its choices.
 
     Raises:
         SpaceError: the decisions are not known in advance (a dynamic space).
@@ -50,6 +52,7 @@ class Course:
         space.paths  # noqa: B018  (a dynamic space refuses)
         self.space = space
         self.widths: list[int] = []
+        self.loose: set[int] = set()
         self._caps = [limit.maximum for limit in space.constraints]
         self._roots = tuple(self._add(decision) for decision in space.decisions)
 
@@ -93,6 +96,7 @@ class Course:
         coder: Listed | Parts | Bits
         if isinstance(domain, Real) or (isinstance(domain, Integer) and domain.size > N_LISTED):
             coder = Parts(domain, first)
+            self.loose |= {first, first + 1}
             self.widths += [BASE, BASE]
         elif isinstance(domain, Subset) and domain.size > N_LISTED:
             coder = Bits(domain, first)
@@ -114,6 +118,56 @@ class Course:
                 node.kids[value] = tuple(live)
         node.find_least()
         return node
+
+
+class Closed:
+    """Which options lead to known architectures only, at each point of an episode.
+
+    A point is named by the steps and options before it.
+
+    >>> from archwright.space import Choice
+    >>> course = Course(Space({"op": Choice(("conv", "pool")), "width": Choice((8, 16))}))
+    >>> closed = Closed(course)
+    >>> _ = closed.close(course.read({"op": "conv", "width": 8}))
+    >>> _ = closed.close(course.read({"op": "conv", "width": 16}))
+    >>> closed.at(())
+    {0}
+    """
+
+    def __init__(self, course: Course) -> None:
+        self._course = course
+        self._closed: dict[tuple[int, ...], set[int]] = {}
+
+    def at(self, before: tuple[int, ...]) -> Collection[int]:
+        """The closed options at a point."""
+        return self._closed.get(before, ())
+
+    def close(self, episode: Episode) -> list[tuple[tuple[int, ...], int]]:
+        """Close the last option of an episode, and what then leads to nothing new.
+
+        Returns:
+            What was closed, for `open`.
+        """
+        if not self._course.loose.isdisjoint(episode.steps):
+            return []
+        taken = [x for pair in zip(episode.steps, episode.options, strict=True) for x in pair]
+        found = []
+        for t in reversed(range(len(episode))):
+            before, option = tuple(taken[: 2 * t]), episode.options[t]
+            closed = self._closed.setdefault(before, set())
+            if option not in closed:
+                closed.add(option)
+                found.append((before, option))
+            allowed = episode.allowed[t]
+            width = self._course.widths[episode.steps[t]] if allowed is None else len(allowed)
+            if len(closed) < width:
+                break
+        return found
+
+    def open(self, closed: list[tuple[tuple[int, ...], int]]) -> None:
+        """Take back what `close` did."""
+        for before, option in closed:
+            self._closed[before].discard(option)
 
 
 class Node:

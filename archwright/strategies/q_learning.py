@@ -11,8 +11,8 @@ from archwright.errors import InputError
 from archwright.space import Architecture, Space
 from archwright.strategies.base import random_proposal
 from archwright.strategies.controller import Rewards
-from archwright.strategies.episode_coders import Episode
-from archwright.strategies.episodes import Course
+from archwright.strategies.episode_coders import DeadEnd, Episode
+from archwright.strategies.episodes import Closed, Course
 from archwright.strategies.population import check_at_least, refuse_several
 from archwright.strategies.vectors import refuse_dynamic
 from archwright.trials import History, Objective, Proposal, Trial
@@ -74,8 +74,9 @@ class QLearning:
     rate is 0.3 instead of 0.01, for searches of hundreds of evaluations; a state is the last two
     choices, whatever they are, instead of the last layer with all its parameters and its depth;
     values that were never updated count as the mean reward so far instead of 0.5, so that the
-    metric's unit does not matter; an architecture that was evaluated before is drawn again, with
-    a greater epsilon after every 16 vain draws.
+    metric's unit does not matter; choices that lead to nothing new are not made (in the paper a
+    known network counts as drawn, at no cost), and what is a duplicate under another name is drawn
+    again, with a greater epsilon after every 16 vain draws.
 
     >>> from archwright.space import Choice, Space
     >>> space = Space({"width": Choice((16, 32, 64))})
@@ -118,13 +119,8 @@ class QLearning:
         if learner is None:
             learner = history.memory[self] = QLearner(self, history.space, history.objective)
         learner.read(history.trials)
-        epsilon = self.epsilon(len(history) + len(history.running))
-        for extra in (0.0, 0.2, 0.4, 1.0):
-            for _ in range(N_DRAWS):
-                drawn = learner.draw(rng, epsilon + extra)
-                if drawn is not None and history.is_new(drawn):
-                    return Proposal(drawn, origin="q_learning")
-        return random_proposal(history, rng)
+        drawn = learner.new(history, rng, self.epsilon(len(history) + len(history.running)))
+        return drawn or random_proposal(history, rng)
 
 
 class QLearner:
@@ -142,6 +138,7 @@ class QLearner:
         self._table: dict[State, list[float | None]] = {}
         self._rewards = Rewards(objective)
         self._known: list[tuple[list[State], Episode, float]] = []
+        self._closed = Closed(self.course)
         self._n_read = 0
 
     def read(self, trials: Sequence[Trial]) -> None:
@@ -149,10 +146,11 @@ class QLearner:
         while self._n_read < len(trials):
             trial = trials[self._n_read]
             self._n_read += 1
+            episode = self.course.read(trial.architecture)
+            self._closed.close(episode)
             reward = self._rewards.of(trial)
             if reward is None:
                 continue
-            episode = self.course.read(trial.architecture)
             self._known.append((self._states(episode), episode, reward))
             self.mean += (reward - self.mean) / len(self._known)
             self._update(*self._known[-1])
@@ -168,19 +166,51 @@ class QLearner:
             return [self.mean] * self.course.widths[state[-1]]
         return [self.mean if value is None else value for value in row]
 
+    def new(self, history: History, rng: Random, epsilon: float) -> Proposal | None:
+        """A proposal by epsilon-greedy choices, or None when many draws gave nothing new.
+
+        Duplicates of known architectures under other names are met, and closed for this call.
+        """
+        closed = []
+        for trial in history.running.values():
+            closed += self._closed.close(self.course.read(trial.architecture))
+        try:
+            for extra in (0.0, 0.2, 0.4, 1.0):
+                for _ in range(N_DRAWS):
+                    drawn = self.draw(rng, epsilon + extra)
+                    if drawn is None:
+                        continue
+                    if history.is_new(drawn):
+                        return Proposal(drawn, origin="q_learning")
+                    closed += self._closed.close(self.course.read(drawn))
+        finally:
+            # What was met by chance must not be kept: it does not follow from the trials.
+            self._closed.open(closed)
+        return None
+
     def draw(self, rng: Random, epsilon: float) -> Architecture | None:
-        """An architecture by epsilon-greedy choices; None where it breaks an edge limit."""
+        """An architecture by epsilon-greedy choices among those that are not closed.
+
+        None where all is closed, or where the choices break an edge limit.
+        """
         past: State = ()
+        before: tuple[int, ...] = ()
 
         def pick(step: int, allowed: Sequence[int] | None) -> int:
-            nonlocal past
+            nonlocal past, before
             options = range(self.course.widths[step]) if allowed is None else allowed
+            closed = self._closed.at(before)
+            if closed:
+                options = [i for i in options if i not in closed]
+                if not options:
+                    raise DeadEnd
             if rng.random() >= epsilon:
                 values = self.values((*past, step))
                 best = max(values[i] for i in options)
                 options = [i for i in options if values[i] == best]
             option = rng.choice(options)
             past = self._after(past, step, option)
+            before = (*before, step, option)
             return option
 
         return self.course.make(pick, rng)
