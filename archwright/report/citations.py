@@ -499,6 +499,73 @@ REFERENCES: dict[str, Reference] = {
             "IEEE Transactions on Evolutionary Computation 1(1), 1997",
             link="https://doi.org/10.1109/4235.585892",
         ),
+        Reference(
+            "ru2021",
+            "B. Ru, X. Wan, X. Dong, M. Osborne",
+            "Interpretable Neural Architecture Search via Bayesian Optimisation with "
+            "Weisfeiler-Lehman Kernels",
+            "ICLR 2021",
+            "2006.07556",
+        ),
+        Reference(
+            "snoek2012",
+            "J. Snoek, H. Larochelle, R. P. Adams",
+            "Practical Bayesian Optimization of Machine Learning Algorithms",
+            "NeurIPS 2012",
+            "1206.2944",
+        ),
+        Reference(
+            "hutter2013",
+            "F. Hutter, M. A. Osborne",
+            "A Kernel for Hierarchical Parameter Spaces",
+            "2013",
+            "1310.5738",
+        ),
+        Reference(
+            "white2021bananas",
+            "C. White, W. Neiswanger, Y. Savani",
+            "BANANAS: Bayesian Optimization with Neural Architectures for Neural Architecture "
+            "Search",
+            "AAAI 2021",
+            "1910.11858",
+        ),
+        Reference(
+            "wei2022",
+            "C. Wei, C. Niu, Y. Tang, Y. Wang, H. Hu, J. Liang",
+            "NPENAS: Neural Predictor Guided Evolution for Neural Architecture Search",
+            "IEEE Transactions on Neural Networks and Learning Systems, 2022",
+            "2003.12857",
+        ),
+        Reference(
+            "liu2018",
+            "C. Liu, B. Zoph, M. Neumann, J. Shlens, W. Hua, L.-J. Li, L. Fei-Fei, A. Yuille, "
+            "J. Huang, K. Murphy",
+            "Progressive Neural Architecture Search",
+            "ECCV 2018",
+            "1712.00559",
+        ),
+        Reference(
+            "hutter2011",
+            "F. Hutter, H. H. Hoos, K. Leyton-Brown",
+            "Sequential Model-Based Optimization for General Algorithm Configuration",
+            "LION 2011",
+            link="https://doi.org/10.1007/978-3-642-25566-3_40",
+        ),
+        Reference(
+            "lindauer2022",
+            "M. Lindauer, K. Eggensperger, M. Feurer, A. Biedenkapp, D. Deng, C. Benjamins, "
+            "T. Ruhkopf, R. Sass, F. Hutter",
+            "SMAC3: A Versatile Bayesian Optimization Package for Hyperparameter Optimization",
+            "Journal of Machine Learning Research 23(54), 2022",
+            "2109.09831",
+        ),
+        Reference(
+            "bergstra2011",
+            "J. Bergstra, R. Bardenet, Y. Bengio, B. Kégl",
+            "Algorithms for Hyper-Parameter Optimization",
+            "NeurIPS 2011",
+            link="https://papers.nips.cc/paper/4443-algorithms-for-hyper-parameter-optimization",
+        ),
     )
 }
 """Every reference, by key."""
@@ -520,6 +587,14 @@ METHODS: dict[str, tuple[str, ...]] = {
     "reinforce": ("zoph2017", "williams1992"),
     "ppo": ("zoph2018", "schulman2017"),
     "q_learning": ("baker2017",),
+    "bananas": ("white2021bananas",),
+    "gp": ("snoek2012", "hutter2013"),
+    "nas_bowl": ("ru2021",),
+    "npenas": ("wei2022",),
+    "optuna_nsga2": ("deb2002", "akiba2019"),
+    "pnas": ("liu2018",),
+    "tpe": ("bergstra2011", "akiba2019"),
+    "trees": ("hutter2011", "lindauer2022"),
     # spaces
     "mlp": ("gorishniy2021", "gorishniy2022", "holzmuller2024"),
     "chain_cnn": ("baker2017", "zoph2017", "chollet2017"),

@@ -24,19 +24,27 @@ DEFAULT = "default network"
 
 _STRATEGIES = {
     "ant_colony": "ant colony optimisation",
+    "bananas": "BANANAS",
     "differential_evolution": "differential evolution",
     "evolution": "regularized evolution",
     "genetic": "genetic algorithm",
+    "gp": "a Gaussian process over decisions",
     "grid": "grid search",
     "local": "local search",
+    "nas_bowl": "NAS-BOWL",
+    "npenas": "NPENAS",
     "nsga2": "NSGA-II",
     "nsga3": "NSGA-III",
+    "optuna_nsga2": "Optuna's NSGA-II",
     "pareto_local": "Pareto local search",
     "particle_swarm": "particle swarm optimisation",
+    "pnas": "progressive search (PNAS)",
     "ppo": "proximal policy optimisation",
     "q_learning": "Q-learning",
     "random": "random search",
     "reinforce": "REINFORCE",
+    "tpe": "tree-structured Parzen estimators (Optuna)",
+    "trees": "random-forest-guided search (SMAC)",
 }
 
 COSTS = ("params", "flops", "macs", "latency_ms", "size_bytes", "memory_bytes")

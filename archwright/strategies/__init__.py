@@ -13,38 +13,67 @@ from archwright.strategies.base import Strategy, any_new, first_new, random_prop
 
 if TYPE_CHECKING:
     from archwright.strategies.ant_colony import AntColony as AntColony
+    from archwright.strategies.bananas import BANANAS as BANANAS
+    from archwright.strategies.bowl import NASBOWL as NASBOWL
     from archwright.strategies.differential_evolution import (
         DifferentialEvolution as DifferentialEvolution,
     )
     from archwright.strategies.evolution import RegularizedEvolution as RegularizedEvolution
+    from archwright.strategies.gaussian_process import (
+        GaussianProcessSearch as GaussianProcessSearch,
+    )
     from archwright.strategies.genetic import Genetic as Genetic
     from archwright.strategies.grid import Grid as Grid
     from archwright.strategies.local_search import LocalSearch as LocalSearch
+    from archwright.strategies.npenas import NPENAS as NPENAS
     from archwright.strategies.nsga2 import NSGA2 as NSGA2
     from archwright.strategies.nsga3 import NSGA3 as NSGA3
+    from archwright.strategies.optuna_bridge import as_optuna_sampler as as_optuna_sampler
+    from archwright.strategies.optuna_sampler import CMAES as CMAES
+    from archwright.strategies.optuna_sampler import TPE as TPE
+    from archwright.strategies.optuna_sampler import OptunaGP as OptunaGP
+    from archwright.strategies.optuna_sampler import OptunaNSGA2 as OptunaNSGA2
+    from archwright.strategies.optuna_sampler import OptunaSampler as OptunaSampler
     from archwright.strategies.pareto_local import ParetoLocalSearch as ParetoLocalSearch
     from archwright.strategies.particle_swarm import ParticleSwarm as ParticleSwarm
+    from archwright.strategies.pnas import PNAS as PNAS
     from archwright.strategies.ppo import PPO as PPO
     from archwright.strategies.q_learning import QLearning as QLearning
     from archwright.strategies.random_search import RandomSearch as RandomSearch
     from archwright.strategies.reinforce import Reinforce as Reinforce
+    from archwright.strategies.trees import TreeEnsembleSearch as TreeEnsembleSearch
 
 _HOMES = {
     "ant_colony": "ant_colony:AntColony",
+    "bananas": "bananas:BANANAS",
     "differential_evolution": "differential_evolution:DifferentialEvolution",
     "evolution": "evolution:RegularizedEvolution",
     "genetic": "genetic:Genetic",
+    "gp": "gaussian_process:GaussianProcessSearch",
     "grid": "grid:Grid",
     "local": "local_search:LocalSearch",
+    "nas_bowl": "bowl:NASBOWL",
+    "npenas": "npenas:NPENAS",
     "nsga2": "nsga2:NSGA2",
     "nsga3": "nsga3:NSGA3",
+    "optuna_nsga2": "optuna_sampler:OptunaNSGA2",
     "pareto_local": "pareto_local:ParetoLocalSearch",
     "particle_swarm": "particle_swarm:ParticleSwarm",
+    "pnas": "pnas:PNAS",
     "ppo": "ppo:PPO",
     "q_learning": "q_learning:QLearning",
     "random": "random_search:RandomSearch",
     "reinforce": "reinforce:Reinforce",
+    "tpe": "optuna_sampler:TPE",
+    "trees": "trees:TreeEnsembleSearch",
 }
+_UNNAMED = {
+    "CMAES": "optuna_sampler",
+    "OptunaGP": "optuna_sampler",
+    "OptunaSampler": "optuna_sampler",
+    "as_optuna_sampler": "optuna_bridge",
+}
+"""What has no name: it needs options, or a package that is not installed with this one."""
 
 
 class _Registry(Mapping[str, Callable[[], Strategy]]):
@@ -69,6 +98,9 @@ _CLASSES = {home.split(":")[1]: name for name, home in _HOMES.items()}
 
 
 def __getattr__(name: str) -> Any:
+    if name in _UNNAMED:
+        module = importlib.import_module(f"archwright.strategies.{_UNNAMED[name]}")
+        return getattr(module, name)
     if name not in _CLASSES:
         raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
     return STRATEGIES[_CLASSES[name]]
@@ -111,15 +143,24 @@ def name_of(strategy: Strategy) -> str:
 
 
 __all__ = [
-    "NSGA2",
-    "NSGA3",
-    "PPO",
     "STRATEGIES",
     "AntColony",
+    "BANANAS",
+    "CMAES",
     "DifferentialEvolution",
+    "GaussianProcessSearch",
     "Genetic",
     "Grid",
     "LocalSearch",
+    "NASBOWL",
+    "NPENAS",
+    "NSGA2",
+    "NSGA3",
+    "OptunaGP",
+    "OptunaNSGA2",
+    "OptunaSampler",
+    "PNAS",
+    "PPO",
     "ParetoLocalSearch",
     "ParticleSwarm",
     "QLearning",
@@ -127,7 +168,10 @@ __all__ = [
     "RegularizedEvolution",
     "Reinforce",
     "Strategy",
+    "TPE",
+    "TreeEnsembleSearch",
     "any_new",
+    "as_optuna_sampler",
     "as_strategy",
     "first_new",
     "name_of",
