@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -13,6 +14,10 @@ if TYPE_CHECKING:
     from torch import nn
 
 WEIGHTS = "weights.safetensors"
+CHECKPOINT = "checkpoint.pt"
+
+Judge = Callable[[Sequence[Mapping[str, float]]], "str | None"]
+"""Asked after each report with the curve so far: why to stop, or None to go on."""
 
 
 class StopCandidate(Exception):
@@ -33,6 +38,13 @@ class Candidate:
         n_threads: threads that it may use, or None for torch's own number.
         folder: a folder of its own, or None when the run keeps nothing on disk.
         curve: what was reported so far.
+        staged: whether the strategy evaluates with several budgets; then the same architecture may
+            come back with a larger one.
+        checkpoint: a folder to leave the state of training in, from which a later candidate goes
+            on; None where none will. See `save_checkpoint`.
+        previous: the folder that the candidate which this one continues left; else None.
+        previous_budget: the budget that one had.
+        notes: what a reader of the trial should know, one sentence each.
 
     >>> from archwright.space import Choice, Space
     >>> space = Space({"width": Choice((16, 32))})
@@ -54,6 +66,11 @@ class Candidate:
         device: str = "cpu",
         n_threads: int | None = None,
         folder: str | Path | None = None,
+        staged: bool = False,
+        checkpoint: str | Path | None = None,
+        previous: str | Path | None = None,
+        previous_budget: float | None = None,
+        judge: Judge | None = None,
     ) -> None:
         self.space = space
         self.architecture = architecture
@@ -65,6 +82,12 @@ class Candidate:
         self.n_threads = n_threads
         self.folder = None if folder is None else Path(folder)
         self.curve: list[dict[str, float]] = []
+        self.staged = staged
+        self.checkpoint = None if checkpoint is None else Path(checkpoint)
+        self.previous = None if previous is None else Path(previous)
+        self.previous_budget = previous_budget
+        self.notes: list[str] = []
+        self._judge = judge
 
     @property
     def hyper(self) -> dict[str, Any]:
@@ -93,9 +116,17 @@ class Candidate:
         Args:
             step: epoch or step, from 1.
             metrics: name -> number; what is not finite is left out.
+
+        Raises:
+            StopCandidate: the search's stopping rule says that it is not worth going on; let it
+                through, and the trial is recorded as pruned with its curve.
         """
         known = {k: float(v) for k, v in metrics.items() if math.isfinite(float(v))}
         self.curve.append({"step": int(step), **known})
+        if self._judge is not None:
+            reason = self._judge(self.curve)
+            if reason is not None:
+                raise StopCandidate(reason)
 
     def save(self, model: nn.Module) -> None:
         """Keep the trained weights, so that the search can hand this network over.
@@ -110,3 +141,44 @@ class Candidate:
         part = self.folder / (WEIGHTS + ".part")
         save_model(model, str(part))
         part.replace(self.folder / WEIGHTS)
+
+    def save_checkpoint(self, state: Mapping[str, Any]) -> None:
+        """Keep the state of training, so that the same architecture can go on from it.
+
+        Written whole or not at all. Does nothing where no later candidate will go on from it.
+
+        Args:
+            state: tensors, numbers, strings, and lists and mappings of such; ``state_dict()`` of
+                networks and optimisers will do.
+        """
+        if self.checkpoint is None:
+            return
+        import torch
+
+        self.checkpoint.mkdir(parents=True, exist_ok=True)
+        part = self.checkpoint / (CHECKPOINT + ".part")
+        torch.save(dict(state), part)
+        part.replace(self.checkpoint / CHECKPOINT)
+
+    def load_checkpoint(self) -> dict[str, Any] | None:
+        """What the candidate that this one continues gave to `save_checkpoint`, on `device`.
+
+        None where this one begins anew: it continues none, or its checkpoint is missing or cannot
+        be read, which `notes` then says. Loads tensors and plain values only, no code.
+        """
+        if self.previous is None:
+            return None
+        import torch
+
+        try:
+            state: dict[str, Any] = torch.load(
+                self.previous / CHECKPOINT, map_location=self.device, weights_only=True
+            )
+        except Exception as error:  # whatever is wrong with a file, training anew mends it
+            missing = isinstance(error, FileNotFoundError)
+            self.notes.append(
+                f"trained anew: the checkpoint of trial {self.previous.name.lstrip('0') or '0'} "
+                + ("is missing" if missing else f"cannot be read ({type(error).__name__})")
+            )
+            return None
+        return state

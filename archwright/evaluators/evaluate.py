@@ -18,9 +18,10 @@ class Evaluator(Protocol):
     """Judges candidates; a plain function ``evaluate(candidate)`` will do as well.
 
     An evaluator may also have: ``objective`` (the `Objective` used when the call names none),
-    ``input_shape`` (so that parameters and FLOPs are counted), ``isolated`` (True: run it in
-    worker processes unless told otherwise), ``task``, and ``final(candidate, ...)`` (train the
-    winner anew and test it).
+    ``input_shape`` (so that parameters and FLOPs are counted), ``full_budget`` (what an evaluation
+    in full costs, in the unit of ``candidate.budget``; for strategies with several budgets),
+    ``isolated`` (True: run it in worker processes unless told otherwise), ``task``, and
+    ``final(candidate, ...)`` (train the winner anew and test it).
     """
 
     def evaluate(self, candidate: Candidate) -> Mapping[str, float]:
@@ -40,6 +41,7 @@ class Outcome:
     curve: tuple[Mapping[str, float], ...] = ()
     seconds: float = 0.0
     error: str | None = None
+    note: str | None = None
 
 
 def check_evaluator(given: Any) -> None:
@@ -84,7 +86,8 @@ def run_evaluation(evaluator: EvaluatorLike, candidate: Candidate, metric: str) 
         else:
             error = "".join(traceback.format_exception(failure, limit=-6))
     seconds = time.perf_counter() - start
-    return Outcome(state, metrics, tuple(candidate.curve), seconds, error)
+    note = "; ".join(candidate.notes) or None
+    return Outcome(state, metrics, tuple(candidate.curve), seconds, error, note)
 
 
 def text_of(error: BaseException) -> str:

@@ -55,6 +55,42 @@ REFERENCES: dict[str, Reference] = {
     reference.key: reference
     for reference in (
         Reference(
+            "jamieson2016",
+            "K. Jamieson, A. Talwalkar",
+            "Non-stochastic Best Arm Identification and Hyperparameter Optimization",
+            "AISTATS 2016",
+            arxiv="1502.07943",
+        ),
+        Reference(
+            "li2018",
+            "L. Li, K. Jamieson, G. DeSalvo, A. Rostamizadeh, A. Talwalkar",
+            "Hyperband: A Novel Bandit-Based Approach to Hyperparameter Optimization",
+            "Journal of Machine Learning Research 18(185), 2018",
+            arxiv="1603.06560",
+        ),
+        Reference(
+            "li2020",
+            "L. Li, K. Jamieson, A. Rostamizadeh, E. Gonina, J. Ben-tzur, M. Hardt, B. Recht, "
+            "A. Talwalkar",
+            "A System for Massively Parallel Hyperparameter Tuning",
+            "MLSys 2020",
+            arxiv="1810.05934",
+        ),
+        Reference(
+            "falkner2018",
+            "S. Falkner, A. Klein, F. Hutter",
+            "BOHB: Robust and Efficient Hyperparameter Optimization at Scale",
+            "ICML 2018",
+            arxiv="1807.01774",
+        ),
+        Reference(
+            "golovin2017",
+            "D. Golovin, B. Solnik, S. Moitra, G. Kochanski, J. Karro, D. Sculley",
+            "Google Vizier: A Service for Black-Box Optimization",
+            "KDD 2017",
+            link="https://doi.org/10.1145/3097983.3098043",
+        ),
+        Reference(
             "bergstra2012",
             "J. Bergstra, Y. Bengio",
             "Random Search for Hyper-Parameter Optimization",
@@ -573,6 +609,11 @@ REFERENCES: dict[str, Reference] = {
 METHODS: dict[str, tuple[str, ...]] = {
     # strategies
     "random": ("bergstra2012", "li2019"),
+    "successive_halving": ("jamieson2016",),
+    "hyperband": ("li2018",),
+    "asha": ("li2020",),
+    "bohb": ("falkner2018",),
+    "median": ("golovin2017",),
     "grid": ("bergstra2012",),
     "local": ("white2021", "denottelander2021"),
     "local_search": ("white2021", "denottelander2021"),

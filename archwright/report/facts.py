@@ -24,12 +24,15 @@ DEFAULT = "default network"
 
 _STRATEGIES = {
     "ant_colony": "ant colony optimisation",
+    "asha": "asynchronous successive halving (ASHA)",
     "bananas": "BANANAS",
+    "bohb": "BOHB",
     "differential_evolution": "differential evolution",
     "evolution": "regularized evolution",
     "genetic": "genetic algorithm",
     "gp": "a Gaussian process over decisions",
     "grid": "grid search",
+    "hyperband": "Hyperband",
     "local": "local search",
     "nas_bowl": "NAS-BOWL",
     "npenas": "NPENAS",
@@ -43,6 +46,7 @@ _STRATEGIES = {
     "q_learning": "Q-learning",
     "random": "random search",
     "reinforce": "REINFORCE",
+    "successive_halving": "successive halving",
     "tpe": "tree-structured Parzen estimators (Optuna)",
     "trees": "random-forest-guided search (SMAC)",
 }

@@ -14,10 +14,13 @@ from archwright.errors import InputError, TimeLimitExceeded, WorkerDied
 from archwright.evaluators import Candidate, EvaluatorLike, Outcome, run_evaluation, text_of
 from archwright.executors import Executor, InProcess
 from archwright.ledger import Ledger, MemoryLedger
+from archwright.runs.checkpoints import Checkpoints
 from archwright.runs.progress import Progress
 from archwright.runs.worker import Job
 from archwright.space import Architecture
 from archwright.strategies import Strategy
+from archwright.strategies.fidelity import multi_fidelity
+from archwright.strategies.stopping import Stopping
 from archwright.trials import History, Objective, Proposal, Trial
 
 Costs = Callable[[Architecture], Mapping[str, float]]
@@ -64,6 +67,8 @@ class Loop:
         grace: seconds after the deadline that the first evaluation to succeed may take.
         end_by: asked after each trial for an earlier deadline, such as one that leaves the winner
             so far the time for its final training.
+        stopping: prepares the judge that may stop an evaluation early.
+        checkpoints: where trials that a multi-fidelity strategy may continue leave their state.
     """
 
     history: History
@@ -88,6 +93,8 @@ class Loop:
     budget: float | None = None
     grace: float = 0.0
     end_by: Callable[[History], float] | None = None
+    stopping: Stopping | None = None
+    checkpoints: Path | None = None
 
     def __post_init__(self) -> None:
         self._retry = list(self.retry)
@@ -97,6 +104,12 @@ class Loop:
         self._calls: dict[Future[Any], tuple[Trial, float]] = {}
         self._metric = self.history.objective.primary.metric
         self._last_event = 0.0
+        self._staged = multi_fidelity(self.strategy)
+        self._kept = (
+            None
+            if self._staged is None or self.checkpoints is None
+            else Checkpoints(self.checkpoints, self._staged)
+        )
         self._given = {self.history.space.canonical(p.architecture) for p in self.first}
 
     def run(self) -> str:
@@ -182,6 +195,7 @@ class Loop:
             parent=proposal.parent,
             seed=rng.getrandbits(31),
             started=self.clock.now(),
+            continues=proposal.continues,
         )
         if self.costs is None:
             return trial
@@ -208,7 +222,9 @@ class Loop:
     def _propose(self, rng: Random) -> Proposal | None:
         for proposal in self.first:
             if self.history.is_new(proposal.architecture):
-                return proposal
+                if self._staged is None or proposal.budget is not None:
+                    return proposal
+                return _with(proposal, budget=self._staged.entry_budget(self.history))
         if self._n_vain >= N_VAIN_BEFORE_REPAIR and self._n_vain % 2:
             repaired = self._repair(rng)
             if repaired is not None:
@@ -239,13 +255,30 @@ class Loop:
             except InputError as error:
                 error.add_note(f"proposed by the strategy {name}")
                 raise
-            if self.history.is_new(architecture):
+            if self.history.is_new(architecture) or self._goes_further(proposal, architecture):
                 return _with(proposal, architecture=architecture)
         raise InputError(
             f"{name} proposed architectures that were evaluated already, {N_KNOWN_AT_MOST} times "
             "in a row: let it ask history.is_new(architecture), or return "
             "archwright.strategies.random_proposal(history, rng), which is None when none is left"
         )
+
+    def _goes_further(self, proposal: Proposal, architecture: Architecture) -> bool:
+        """Whether a known architecture is proposed with more than it ever had."""
+        history = self.history
+        budget = self.budget if proposal.budget is None else proposal.budget
+        if history.level(budget) <= history.reached(architecture):
+            return False
+        number = proposal.continues
+        if number is not None:
+            trial = next((t for t in history.trials if t.number == number), None)
+            canonical = history.space.canonical
+            if trial is None or canonical(trial.architecture) != canonical(architecture):
+                raise InputError(
+                    f"{type(self.strategy).__name__} proposed to continue trial {number}, which "
+                    "is no finished trial of that architecture: give the number of one, or None"
+                )
+        return True
 
     def _repair(self, rng: Random) -> Proposal | None:
         """A mutation of one of the architectures nearest to the limits."""
@@ -256,7 +289,8 @@ class Loop:
         for _ in range(20):
             child = history.space.mutate(parent.architecture, rng=rng)
             if history.is_new(child):
-                return Proposal(child, origin="repair", parent=parent.number)
+                budget = None if self._staged is None else self._staged.entry_budget(history)
+                return Proposal(child, budget, origin="repair", parent=parent.number)
         return None
 
     def _vain_so_far(self) -> int:
@@ -278,6 +312,7 @@ class Loop:
             device=self.device,
             n_threads=self.n_threads,
             folder=self._folder_of(trial),
+            **self._more(trial),
         )
         return run_evaluation(self.evaluator, candidate, self._metric)
 
@@ -292,8 +327,20 @@ class Loop:
             self.device,
             self.n_threads,
             None if folder is None else str(folder),
+            self._more(trial),
         )
         self._calls[future] = (trial, time.monotonic())
+
+    def _more(self, trial: Trial) -> dict[str, Any]:
+        """What a candidate of several budgets, or one that may be stopped early, needs besides."""
+        more: dict[str, Any] = {}
+        if self.stopping is not None:
+            more["judge"] = self.stopping.prepare(self.history, trial)
+        if self._staged is not None:
+            more["staged"] = True
+        if self._kept is not None:
+            more |= self._kept.places(self.history, trial)
+        return more
 
     def _start(self, trial: Trial) -> None:
         self.history.start(trial)
@@ -354,8 +401,12 @@ class Loop:
                 trial.seed,
                 trial.started,
                 self.clock.now(),
+                trial.continues,
+                outcome.note,
             )
         )
+        if self._kept is not None:
+            self._kept.sweep(self.history, self._retry)
         self._n_counted += 1
         if self.end_by is not None and self.deadline is not None and outcome.state == "complete":
             self.deadline = min(self.deadline, self.end_by(self.history))

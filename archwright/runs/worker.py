@@ -71,9 +71,10 @@ class Job:
         device: str,
         n_threads: int | None,
         folder: str | None,
+        more: Mapping[str, Any] | None = None,
     ) -> Outcome:
-        """Evaluate one trial; runs in the worker."""
-        evaluator, candidate = self._candidate(trial, device, n_threads, folder)
+        """Evaluate one trial; runs in the worker. `more`: further arguments of `Candidate`."""
+        evaluator, candidate = self._candidate(trial, device, n_threads, folder, **(more or {}))
         try:
             return run_evaluation(evaluator, candidate, metric)
         except KeyboardInterrupt:  # the evaluator's own: workers do not get the user's
@@ -92,7 +93,12 @@ class Job:
         return evaluator.final(candidate, seconds=seconds)
 
     def _candidate(
-        self, trial: Mapping[str, Any], device: str, n_threads: int | None, folder: str | None
+        self,
+        trial: Mapping[str, Any],
+        device: str,
+        n_threads: int | None,
+        folder: str | None,
+        **more: Any,
     ) -> tuple[Any, Candidate]:
         space, evaluator = self.load()
         record = Trial.from_dict(trial)
@@ -105,6 +111,7 @@ class Job:
             device=device,
             n_threads=n_threads,
             folder=folder,
+            **more,
         )
         return evaluator, candidate
 

@@ -13,7 +13,9 @@ from archwright.strategies.base import Strategy, any_new, first_new, random_prop
 
 if TYPE_CHECKING:
     from archwright.strategies.ant_colony import AntColony as AntColony
+    from archwright.strategies.asha import ASHA as ASHA
     from archwright.strategies.bananas import BANANAS as BANANAS
+    from archwright.strategies.bohb import BOHB as BOHB
     from archwright.strategies.bowl import NASBOWL as NASBOWL
     from archwright.strategies.differential_evolution import (
         DifferentialEvolution as DifferentialEvolution,
@@ -24,6 +26,7 @@ if TYPE_CHECKING:
     )
     from archwright.strategies.genetic import Genetic as Genetic
     from archwright.strategies.grid import Grid as Grid
+    from archwright.strategies.hyperband import Hyperband as Hyperband
     from archwright.strategies.local_search import LocalSearch as LocalSearch
     from archwright.strategies.npenas import NPENAS as NPENAS
     from archwright.strategies.nsga2 import NSGA2 as NSGA2
@@ -41,16 +44,20 @@ if TYPE_CHECKING:
     from archwright.strategies.q_learning import QLearning as QLearning
     from archwright.strategies.random_search import RandomSearch as RandomSearch
     from archwright.strategies.reinforce import Reinforce as Reinforce
+    from archwright.strategies.successive_halving import SuccessiveHalving as SuccessiveHalving
     from archwright.strategies.trees import TreeEnsembleSearch as TreeEnsembleSearch
 
 _HOMES = {
     "ant_colony": "ant_colony:AntColony",
+    "asha": "asha:ASHA",
     "bananas": "bananas:BANANAS",
+    "bohb": "bohb:BOHB",
     "differential_evolution": "differential_evolution:DifferentialEvolution",
     "evolution": "evolution:RegularizedEvolution",
     "genetic": "genetic:Genetic",
     "gp": "gaussian_process:GaussianProcessSearch",
     "grid": "grid:Grid",
+    "hyperband": "hyperband:Hyperband",
     "local": "local_search:LocalSearch",
     "nas_bowl": "bowl:NASBOWL",
     "npenas": "npenas:NPENAS",
@@ -64,6 +71,7 @@ _HOMES = {
     "q_learning": "q_learning:QLearning",
     "random": "random_search:RandomSearch",
     "reinforce": "reinforce:Reinforce",
+    "successive_halving": "successive_halving:SuccessiveHalving",
     "tpe": "optuna_sampler:TPE",
     "trees": "trees:TreeEnsembleSearch",
 }
@@ -144,13 +152,16 @@ def name_of(strategy: Strategy) -> str:
 
 __all__ = [
     "STRATEGIES",
+    "ASHA",
     "AntColony",
     "BANANAS",
+    "BOHB",
     "CMAES",
     "DifferentialEvolution",
     "GaussianProcessSearch",
     "Genetic",
     "Grid",
+    "Hyperband",
     "LocalSearch",
     "NASBOWL",
     "NPENAS",
@@ -168,6 +179,7 @@ __all__ = [
     "RegularizedEvolution",
     "Reinforce",
     "Strategy",
+    "SuccessiveHalving",
     "TPE",
     "TreeEnsembleSearch",
     "any_new",

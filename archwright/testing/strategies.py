@@ -17,7 +17,10 @@ from random import Random
 
 from archwright.space import Branch, Choice, Decision, Integer, Real, Space
 from archwright.strategies import Strategy
+from archwright.strategies.fidelity import MultiFidelity, multi_fidelity
 from archwright.trials import History, Objective, Proposal, State, Trial
+
+FULL_BUDGET = 9.0
 
 
 def example_spaces() -> dict[str, Space]:
@@ -51,6 +54,10 @@ def check_strategy(
     proposal, whether the history was fed trial by trial or at once; failed, infeasible and
     running trials do no harm, nor do several objectives.
 
+    A strategy with several budgets (see `archwright.strategies.fidelity`) may propose a known
+    architecture with a larger one: the trial that it continues must be finished, of the same
+    architecture, and among those that it wanted kept.
+
     Args:
         make: makes the strategy; called anew for each check.
         n_trials: trials on each space, at most.
@@ -75,8 +82,9 @@ def check_strategy(
 def _check_run(
     make: Callable[[], Strategy], space: Space, objective: Objective, n_trials: int, name: str
 ) -> None:
-    history = History(space, objective)
+    history = History(space, objective, full_budget=FULL_BUDGET)
     strategy = make()
+    staged = multi_fidelity(strategy)
     for number in range(n_trials):
         n_seen = len(history.seen)
         proposal = strategy.propose(history, Random(number))
@@ -87,23 +95,49 @@ def _check_run(
             return
         reason = space.why_not(proposal.architecture)
         assert reason is None, f"{name}: proposed what is not in the space: {reason}"
-        assert history.is_new(proposal.architecture), f"{name}: proposed a known architecture"
+        if staged is not None:
+            _check_budget(staged, history, proposal, name)
+        else:
+            assert history.is_new(proposal.architecture), f"{name}: proposed a known architecture"
         again = strategy.propose(history, Random(number))
         assert again == proposal, f"{name}: two answers to one history: {proposal} and {again}"
         history.add(_trial(space, number, proposal))
-    assert strategy.propose(history, Random(0)) is None or len(history.seen) < space.size, (
+    last = strategy.propose(history, Random(0))
+    promoted = last is not None and last.continues is not None
+    assert last is None or promoted or len(history.seen) < space.size, (
         f"{name}: went on although the space is exhausted"
+    )
+
+
+def _check_budget(staged: MultiFidelity, history: History, proposal: Proposal, name: str) -> None:
+    """What a strategy with several budgets may propose."""
+    budgets = staged.budgets(history)
+    assert list(budgets) == sorted(set(budgets)), f"{name}: budgets do not ascend: {budgets}"
+    assert proposal.budget in budgets, f"{name}: {proposal.budget} is none of {budgets}"
+    reached = history.reached(proposal.architecture)
+    assert proposal.budget > reached, f"{name}: an architecture gets no more than it had"
+    if proposal.continues is None:
+        assert reached == -math.inf, f"{name}: a known architecture begins anew"
+        assert proposal.budget == staged.entry_budget(history), f"{name}: another entry_budget"
+        return
+    earlier = next((t for t in history.trials if t.number == proposal.continues), None)
+    assert earlier is not None, f"{name}: continues trial {proposal.continues}, not finished"
+    assert earlier.architecture == proposal.architecture, f"{name}: continues another architecture"
+    exhausted = len(history.seen) == history.space.size
+    assert exhausted or earlier.number in staged.resumable(history), (
+        f"{name}: continues trial {earlier.number}, which was not kept"
     )
 
 
 def _check_replay(
     make: Callable[[], Strategy], space: Space, objective: Objective, n_trials: int, name: str
 ) -> None:
-    grown = History(space, objective)
+    grown = History(space, objective, full_budget=FULL_BUDGET)
     strategy = make()
     for number in range(n_trials):
         proposal = strategy.propose(grown, Random(number))
-        fresh = make().propose(History(space, objective, grown.trials), Random(number))
+        again = History(space, objective, grown.trials, full_budget=FULL_BUDGET)
+        fresh = make().propose(again, Random(number))
         assert fresh == proposal, (
             f"{name}: after {number} trials fed at once it proposes {fresh}, fed one by one "
             f"{proposal}: something is kept that the history does not determine"
@@ -116,7 +150,7 @@ def _check_replay(
 def _check_pending(
     make: Callable[[], Strategy], space: Space, objective: Objective, name: str
 ) -> None:
-    history = History(space, objective)
+    history = History(space, objective, full_budget=FULL_BUDGET)
     strategy = make()
     for number in range(4):
         proposal = strategy.propose(history, Random(number))
@@ -125,7 +159,15 @@ def _check_pending(
         assert history.is_new(proposal.architecture), (
             f"{name}: proposed what is being evaluated already"
         )
-        history.start(Trial(number, proposal.architecture, "running", parent=proposal.parent))
+        history.start(
+            Trial(
+                number,
+                proposal.architecture,
+                "running",
+                parent=proposal.parent,
+                budget=proposal.budget,
+            )
+        )
 
 
 def _trial(space: Space, number: int, proposal: Proposal) -> Trial:
@@ -142,6 +184,7 @@ def _trial(space: Space, number: int, proposal: Proposal) -> Trial:
         origin=proposal.origin,
         parent=proposal.parent,
         budget=proposal.budget,
+        continues=proposal.continues,
     )
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterable, Iterator
 from typing import Any
 
@@ -27,6 +28,11 @@ class History:
         scores: the primary goal of each of `complete`, larger is better.
         running: number -> trial, for those that have started and not finished.
         seen: canonical form of every architecture that was started.
+        full_budget: what an evaluation in full costs, in the evaluator's unit (epochs, ...); None
+            where the evaluator does not say.
+
+    Trials may have different budgets. Their metrics are not comparable, so `best`, `ranking` and
+    `front` put the largest budget reached first; in `complete` and `scores` they stand together.
 
     >>> from archwright.space import Choice, Space
     >>> space = Space({"width": Choice((16, 32))})
@@ -36,9 +42,17 @@ class History:
     (1, 0)
     """
 
-    def __init__(self, space: Space, objective: Objective, trials: Iterable[Trial] = ()) -> None:
+    def __init__(
+        self,
+        space: Space,
+        objective: Objective,
+        trials: Iterable[Trial] = (),
+        *,
+        full_budget: float | None = None,
+    ) -> None:
         self.space = space
         self.objective = objective
+        self.full_budget = full_budget
         self.trials: list[Trial] = []
         self.complete: list[Trial] = []
         self.scores: list[float] = []
@@ -48,6 +62,9 @@ class History:
         """Room for strategies' caches; holds nothing that the trials do not determine."""
         self._next = 0
         self._best: int | None = None
+        self._best_level = -math.inf
+        self._budgets: set[float | None] = set()
+        self._reached: dict[Architecture, float] = {}
         for trial in trials:
             self.add(trial)
 
@@ -65,7 +82,7 @@ class History:
     def start(self, trial: Trial) -> None:
         """Record that a trial has begun."""
         self.running[trial.number] = trial
-        self.seen.add(self.space.canonical(trial.architecture))
+        self._see(trial)
         self._next = max(self._next, trial.number + 1)
 
     def add(self, trial: Trial) -> None:
@@ -77,16 +94,20 @@ class History:
         if trial.state == "running":
             raise InputError(f"trial {trial.number} has not finished; record it with start()")
         if self.running.pop(trial.number, None) is None:
-            self.seen.add(self.space.canonical(trial.architecture))
+            self._see(trial)
             self._next = max(self._next, trial.number + 1)
         self.trials.append(trial)
         if trial.state == "complete" and self.objective.feasible(trial.metrics):
             score = self.objective.score(trial.metrics)
-            if self._best is None or (
-                score >= self.scores[self._best]
+            level = self.level(trial.budget)
+            if level > self._best_level or (
+                level == self._best_level
+                and self._best is not None
+                and score >= self.scores[self._best]
                 and self._rank(trial) > self._rank(self.complete[self._best])
             ):
-                self._best = len(self.complete)
+                self._best, self._best_level = len(self.complete), level
+            self._budgets.add(trial.budget)
             self.complete.append(trial)
             self.scores.append(score)
 
@@ -94,9 +115,32 @@ class History:
         """Whether neither it nor a canonical duplicate of it was started before."""
         return self.space.canonical(architecture) not in self.seen
 
+    def level(self, budget: float | None) -> float:
+        """A budget as a number that can be compared: None, which is in full, is the largest.
+
+        >>> from archwright.space import Choice, Space
+        >>> space = Space({"width": Choice((16, 32))})
+        >>> history = History(space, Objective.of(maximize="accuracy"), full_budget=9)
+        >>> history.level(3), history.level(None)
+        (3, 9)
+        """
+        if budget is not None:
+            return budget
+        return math.inf if self.full_budget is None else self.full_budget
+
+    def reached(self, architecture: Architecture) -> float:
+        """The largest budget with which it, or a canonical duplicate of it, was started.
+
+        Minus infinity for a new one; `level` says what stands for an evaluation in full.
+        """
+        key = self.space.canonical(architecture)
+        if key in self._reached:
+            return self._reached[key]
+        return self.level(None) if key in self.seen else -math.inf
+
     @property
     def best(self) -> Trial | None:
-        """The complete, feasible trial with the best primary goal.
+        """The complete, feasible trial with the best primary goal, of the largest budget reached.
 
         Of equals the one that is better in the next goal, then the one with the smallest metric
         "loss", where they have one, then the earliest.
@@ -106,19 +150,33 @@ class History:
     @property
     def ranking(self) -> list[Trial]:
         """The complete, feasible trials, in the order in which `best` would take them."""
-        return sorted(self.complete, key=self._rank, reverse=True)
+        return sorted(
+            self.complete, key=lambda t: (self.level(t.budget), *self._rank(t)), reverse=True
+        )
 
     @property
     def front(self) -> list[Trial]:
-        """The complete, feasible trials that none dominates, best primary goal first."""
-        values = [self.objective.values(trial.metrics) for trial in self.complete]
-        return [self.complete[i] for i in pareto_front(values)]
+        """The trials that none dominates, best primary goal first.
+
+        Of the complete, feasible trials with the largest budget reached.
+        """
+        trials = self.complete
+        if len(self._budgets) > 1:
+            trials = [t for t in trials if self.level(t.budget) == self._best_level]
+        return [trials[i] for i in pareto_front([self.objective.values(t.metrics) for t in trials])]
 
     @property
     def closest(self) -> Trial | None:
         """The trial whose metrics come nearest to the limits, or None."""
         tried = [t for t in self.trials if t.metrics and t.state in ("complete", "infeasible")]
         return min(tried, key=lambda t: self.objective.violation(t.metrics), default=None)
+
+    def _see(self, trial: Trial) -> None:
+        key = self.space.canonical(trial.architecture)
+        if trial.budget is not None or self._reached:
+            known = self._reached.get(key, self.level(None) if key in self.seen else -math.inf)
+            self._reached[key] = max(known, self.level(trial.budget))
+        self.seen.add(key)
 
     def _rank(self, trial: Trial) -> tuple[float, ...]:
         return (*self.objective.values(trial.metrics), -trial.metrics.get("loss", 0.0))

@@ -21,12 +21,15 @@ class Proposal:
         budget: how much to spend on it, in the evaluator's own unit (epochs, ...); None: in full.
         origin: where it comes from, for the report: "default", "random", "mutation", ...
         parent: number of the trial it was derived from.
+        continues: number of the finished trial of the same architecture, with a smaller budget,
+            whose training goes on; None: the evaluation begins anew.
     """
 
     architecture: Architecture
     budget: float | None = None
     origin: str = "strategy"
     parent: int | None = None
+    continues: int | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -48,6 +51,8 @@ class Trial:
         seed: the seed its evaluation ran with.
         started: seconds after the start of the search (over all its sittings) when it began.
         finished: the same, when it ended.
+        continues: number of the trial that it went on from, with a larger budget.
+        note: what a reader should know of it, such as that a checkpoint was missing.
 
     >>> from archwright.space import Architecture
     >>> Trial(0, Architecture({"width": 16}), metrics={"accuracy": 0.9}).state
@@ -67,6 +72,8 @@ class Trial:
     seed: int = 0
     started: float = 0.0
     finished: float = 0.0
+    continues: int | None = None
+    note: str | None = None
 
     def to_dict(self) -> dict[str, Any]:
         """The trial as plain JSON values; `from_dict` reads it back."""
@@ -84,6 +91,8 @@ class Trial:
             "seed": self.seed,
             "started": self.started,
             "finished": self.finished,
+            "continues": self.continues,
+            "note": self.note,
         }
 
     @classmethod

@@ -1,0 +1,204 @@
+"""Brackets of successive halving, read from a history: which are open and what comes next."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from itertools import pairwise
+from math import floor
+from typing import Literal
+
+from archwright.space import Architecture
+from archwright.strategies.fidelity import best_first
+from archwright.trials import History, Proposal, Trial
+
+
+@dataclass(frozen=True)
+class Bracket:
+    """One round of successive halving.
+
+    Attributes:
+        size: how many architectures begin.
+        budgets: of its rungs, in ascending order.
+        eta: of a rung's architectures one in `eta` goes on to the next.
+    """
+
+    size: int
+    budgets: tuple[float, ...]
+    eta: float
+
+    def n_at(self, rung: int) -> int:
+        """How many reach a rung."""
+        return max(1, floor(self.size * self.eta**-rung + 1e-9))
+
+
+@dataclass
+class _Read:
+    """What was read of a history's trials so far; those of closed brackets are left out."""
+
+    n_read: int = 0
+    n_closed: int = 0
+    entrants: dict[int, Trial] = field(default_factory=dict)
+    followers: dict[int, Trial] = field(default_factory=dict)
+
+    def update(self, history: History) -> None:
+        for trial in history.trials[self.n_read :]:
+            if trial.continues is not None:
+                self.followers[trial.continues] = trial
+            elif trial.state != "infeasible":
+                self.entrants[trial.number] = trial
+        self.n_read = len(history.trials)
+
+
+Step = tuple[Literal["enter", "promote", "wait", "closed"], Trial | None, float]
+
+
+@dataclass(frozen=True)
+class Brackets:
+    """Fills bracket after bracket with new architectures, and halves each when it is full.
+
+    Everything follows from the trials: those that continue no other are the entrants, and their
+    order tells their bracket (what broke a limit before any training is none). While a rung waits
+    for trials that still run, a later bracket goes on.
+
+    Attributes:
+        owner: the strategy; the key of the cache in ``history.memory``.
+        bracket: the bracket of each index, from 0.
+    """
+
+    owner: object
+    bracket: Callable[[int], Bracket]
+
+    def propose(
+        self, history: History, fresh: Callable[[], tuple[Architecture, str] | None]
+    ) -> Proposal | None:
+        """The next proposal; None when nothing is left, or all that is left has to wait.
+
+        Args:
+            history: the trials so far.
+            fresh: gives a new architecture and its origin, or None when there is none left.
+        """
+        found = self._next(history)
+        if found.proposal is not None:
+            return found.proposal
+        new = fresh()
+        if new is not None:
+            return Proposal(new[0], found.budget, origin=new[1])
+        closing = self._next(history, closing=True).proposal
+        return closing or (None if history.running else leftover(history, self._all_budgets()))
+
+    def entry_budget(self, history: History) -> float:
+        """The smallest budget of the bracket that the next new architecture belongs to."""
+        return self._next(history, entering=True).budget
+
+    def resumable(self, history: History) -> set[int]:
+        """Trials that are still in the running for promotion."""
+        read, followers = self._read(history)
+        found: set[int] = set()
+        for bracket, level in self._open(history, read):
+            rung = 0
+            while level and rung + 1 < len(bracket.budgets):
+                best = best_first(history, level)[: bracket.n_at(rung + 1)]
+                for trial in best:
+                    after = followers.get(trial.number)
+                    if after is None or after.state == "running":
+                        found.add(trial.number)
+                level = [followers[t.number] for t in best if t.number in followers]
+                rung += 1
+        return found
+
+    def _all_budgets(self) -> tuple[float, ...]:
+        return self.bracket(0).budgets
+
+    def _read(self, history: History) -> tuple[_Read, dict[int, Trial]]:
+        read: _Read = history.memory.setdefault((Brackets, self.owner), _Read())
+        read.update(history)
+        running = {t.continues: t for t in history.running.values() if t.continues is not None}
+        return read, {**read.followers, **running} if running else read.followers
+
+    def _open(self, history: History, read: _Read) -> list[tuple[Bracket, list[Trial]]]:
+        """The brackets that are not closed with their entrants, the last of them not full."""
+        entrants = [t for t in history.running.values() if t.continues is None]
+        entrants += read.entrants.values()
+        entrants.sort(key=lambda t: t.number)
+        found, index, start = [], read.n_closed, 0
+        while True:
+            bracket = self.bracket(index)
+            members = entrants[start : start + bracket.size]
+            found.append((bracket, members))
+            if len(members) < bracket.size:
+                return found
+            index, start = index + 1, start + len(members)
+
+    def _next(self, history: History, *, closing: bool = False, entering: bool = False) -> _Found:
+        read, followers = self._read(history)
+        first = True
+        for bracket, members in self._open(history, read):
+            full = len(members) == bracket.size
+            what, trial, budget = self._step(history, bracket, members, followers, full or closing)
+            if what == "enter":
+                return _Found(None, budget)
+            if what == "promote" and not entering:
+                assert trial is not None
+                return _Found(
+                    Proposal(
+                        trial.architecture,
+                        budget,
+                        origin="promotion",
+                        parent=trial.number,
+                        continues=trial.number,
+                    ),
+                    budget,
+                )
+            # In order: what an earlier bracket still waits for may turn out to break a limit.
+            first = first and what == "closed" and full
+            if first:
+                read.n_closed += 1
+                for member in members:
+                    del read.entrants[member.number]
+        return _Found(None, 0.0)
+
+    def _step(
+        self,
+        history: History,
+        bracket: Bracket,
+        members: list[Trial],
+        followers: dict[int, Trial],
+        full: bool,
+    ) -> Step:
+        if not full:
+            return "enter", None, bracket.budgets[0]
+        level = members
+        for rung, budget in enumerate(bracket.budgets[1:], start=1):
+            if any(t.state == "running" for t in level):
+                return "wait", None, 0.0
+            best = best_first(history, level)[: bracket.n_at(rung)]
+            for trial in best:
+                if trial.number not in followers:
+                    return "promote", trial, budget
+            level = [followers[t.number] for t in best]
+        waits = any(t.state == "running" for t in level)
+        return "wait" if waits else "closed", None, 0.0
+
+
+@dataclass(frozen=True)
+class _Found:
+    proposal: Proposal | None
+    budget: float
+
+
+def leftover(history: History, budgets: tuple[float, ...]) -> Proposal | None:
+    """When no new architecture is left: the best not yet continued, of the largest budget first."""
+    followed = {t.continues for t in history.trials if t.continues is not None}
+    for budget, larger in reversed(list(pairwise(budgets))):
+        level = [t for t in history.complete if t.budget == budget and t.number not in followed]
+        for trial in best_first(history, level):
+            if history.reached(trial.architecture) < larger:
+                return Proposal(
+                    trial.architecture,
+                    larger,
+                    origin="promotion",
+                    parent=trial.number,
+                    continues=trial.number,
+                )
+    return None
