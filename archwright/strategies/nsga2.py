@@ -42,7 +42,7 @@ class NSGA2:
     Whalen, Boddeti, Dhebar, Deb, Goodman and Banzhaf, NSGA-Net: Neural Architecture Search using
     Multi-Objective Genetic Algorithm, GECCO 2019, arXiv 1810.03522.
 
-    Differences from the paper: population 20 by default, for searches of tens to hundreds of
+    Differences from the paper: population 10 by default, for searches of tens to hundreds of
     evaluations (100 in the paper, 40 in NSGA-Net); decisions are exchanged and drawn anew as they
     are, without a code of bits; no model of the decisions' joint distribution (NSGA-Net's
     exploitation stage); a child that was evaluated before is drawn again, with more mutations
@@ -59,7 +59,7 @@ class NSGA2:
     'child'
     """
 
-    population: int = 20
+    population: int = 10
     offspring: int | None = None
     crossover: float = 0.9
     mutation: float | None = None

@@ -48,8 +48,9 @@ class NSGA3:
     Journal on Optimization 1998; for architectures Lu, Deb, Goodman, Banzhaf and Boddeti,
     NSGANetV2, ECCV 2020, arXiv 2007.10396.
 
-    Differences from the paper: population 20 by default, for searches of tens to hundreds of
-    evaluations; where the paper draws at random among the last front, the draw follows from the
+    Differences from the paper: population 10 by default, for searches of tens to hundreds of
+    evaluations; the ideal point is that of the first front, not of all that were ever seen; where
+    the paper draws at random among the last front, the draw follows from the
     trials' seeds, so that the members follow from the history; a tournament between members with
     and without broken limits as in the paper's part II; a child that was evaluated before is
     drawn again, with more mutations after every four vain draws.
@@ -65,7 +66,7 @@ class NSGA3:
     'child'
     """
 
-    population: int = 20
+    population: int = 10
     divisions: int | None = None
     offspring: int | None = None
     crossover: float = 0.9
