@@ -19,10 +19,18 @@ from archwright.benchmarks.synthetic import synthetic as synthetic
 from archwright.benchmarks.table import Table as Table
 
 if TYPE_CHECKING:
+    from archwright.benchmarks.digits_cells import DigitsCells as DigitsCells
+    from archwright.benchmarks.hwnasbench import HwNasBench as HwNasBench
+    from archwright.benchmarks.nasbench101 import NasBench101 as NasBench101
     from archwright.benchmarks.nasbench201 import NasBench201 as NasBench201
+    from archwright.benchmarks.nasbench301 import NasBench301 as NasBench301
 
 _HOMES = {
+    "DigitsCells": "digits_cells",
+    "HwNasBench": "hwnasbench",
+    "NasBench101": "nasbench101",
     "NasBench201": "nasbench201",
+    "NasBench301": "nasbench301",
 }
 
 
@@ -36,8 +44,12 @@ __all__ = [
     "BENCHMARKS",
     "Benchmark",
     "Comparison",
+    "DigitsCells",
+    "HwNasBench",
     "ListedSpace",
+    "NasBench101",
     "NasBench201",
+    "NasBench301",
     "Reading",
     "Run",
     "Table",
