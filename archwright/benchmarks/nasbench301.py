@@ -67,8 +67,8 @@ class NasBench301(Benchmark):
     looked for.
 
     Args:
-        path: ``model_v2.onnx`` of YAHPO Gym's ``nb301`` folder, beside it ``encoding_v2.json``; or a
-            folder that holds both. None: see `archwright.benchmarks.places`.
+        path: ``model_v2.onnx`` of YAHPO Gym's ``nb301`` folder, beside it ``encoding_v2.json``; or
+            a folder that holds both. None: see `archwright.benchmarks.places`.
 
     The official surrogates (XGBoost, LightGBM and graph networks) are pickles of objects that only
     the versions of their libraries that wrote them can read, and that run code: they are refused.
@@ -203,7 +203,8 @@ class Surrogate:
         """The encoding of an architecture (see `Source.place`)."""
         chosen: dict[str, str] = {}
         for name in CELLS:
-            chosen |= min(_orders(name, cell_of(architecture, name)), key=_sorted_items)
+            orders = [sorted(words.items()) for words in _orders(name, cell_of(architecture, name))]
+            chosen |= dict(min(orders))
         return tuple(
             known[chosen.get(column.removeprefix(_PREFIX), "#na#")]
             for column, known in self.encoding.items()
@@ -267,10 +268,6 @@ def _orders(name: str, cell: Cell) -> Iterator[dict[str, str]]:
 
 def _first_edge(node: int) -> int:
     return sum(range(2, node))
-
-
-def _sorted_items(words: dict[str, str]) -> list[tuple[str, str]]:
-    return sorted(words.items())
 
 
 def _columns() -> Iterator[str]:

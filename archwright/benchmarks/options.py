@@ -23,33 +23,47 @@ def parse(text: str) -> Strategy:
     >>> parse("evolution:population=50:sample=25").sample
     25
     """
-    name, *given = [part.strip() for part in text.split(":")]
+    name, options = options_of("strategy", text)
     if name not in STRATEGIES:
         raise unknown_name("strategy", name, STRATEGIES)
     make = STRATEGIES[name]
-    if not given:
+    if not options:
         return make()
     known = _options(make)
-    options = {}
-    for part in given:
-        option, equals, value = part.partition("=")
-        option = option.strip()
-        if not equals:
-            raise InputError(
-                f"strategy {text!r}: after the name come options as name=value, separated by "
-                f"colons, got {part!r}"
-            )
+    for option in options:
         if option not in known:
             raise unknown_name(f"option of {name}", option, known)
-        if option in options:
-            raise InputError(f"strategy {text!r}: {option} is given twice")
-        options[option] = _value(value.strip())
     try:
         return make(**options)
     except InputError as error:
         raise InputError(f"strategy {text!r}: {error}") from None
     except (TypeError, ValueError) as error:
         raise InputError(f"strategy {text!r} cannot be made: {error}") from None
+
+
+def options_of(kind: str, text: str) -> tuple[str, dict[str, Any]]:
+    """The name and the options in a text such as "evolution:population=50".
+
+    Raises:
+        InputError: what follows a colon is no name=value, or gives an option twice.
+
+    >>> options_of("benchmark", "hwnasbench:device=raspi4:limit=5.5")
+    ('hwnasbench', {'device': 'raspi4', 'limit': 5.5})
+    """
+    name, *given = [part.strip() for part in text.split(":")]
+    options: dict[str, Any] = {}
+    for part in given:
+        option, equals, value = part.partition("=")
+        option = option.strip()
+        if not equals or not option:
+            raise InputError(
+                f"{kind} {text!r}: after the name come options as name=value, separated by "
+                f"colons, got {part!r}"
+            )
+        if option in options:
+            raise InputError(f"{kind} {text!r}: {option} is given twice")
+        options[option] = _value(value.strip())
+    return name, options
 
 
 def label(strategy: Strategy) -> str:

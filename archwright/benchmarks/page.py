@@ -42,9 +42,9 @@ def _problem(comparison: Comparison, problem: Problem) -> str:
     rows = [r for r in comparison.summary() if r.problem == problem.title]
     first, *notes = heading(problem, rows, comparison.queries).split("\n")
     head = "".join(f"<th>{escape(h)}</th>" for h in HEADINGS)
+    lines = [cells(row, problem, comparison.queries) for row in rows]
     body = "".join(
-        "<tr>" + "".join(f"<td>{escape(c)}</td>" for c in cells(r, comparison.queries)) + "</tr>"
-        for r in rows
+        "<tr>" + "".join(f"<td>{escape(c)}</td>" for c in line) + "</tr>" for line in lines
     )
     drawing = (
         draw(comparison, problem).svg(problem.title)

@@ -12,19 +12,30 @@ from archwright.errors import InputError, UnknownNameError, unknown_name
 
 # name -> (module:function, data sets, whether a path can be given, what it is)
 _HOMES: dict[str, tuple[str, tuple[str, ...], bool, str]] = {
-    "digits-cells": ("digits_cells:DigitsCells", (), False, "1,000s of small cells on digits"),
+    "digits-cells": (
+        "digits_cells:DigitsCells",
+        (),
+        False,
+        "3,255 small cells on scikit-learn's digits, in the package; options seed, epochs, minimize",
+    ),
     "hwnasbench": (
         "hwnasbench:HwNasBench",
         ("cifar10", "cifar100", "ImageNet16-120"),
         True,
-        "accuracy against latency measured on six devices, 15,625 cells",
+        "accuracy against latency or energy measured on six devices, 15,625 cells; options device, "
+        "cost, limit",
     ),
-    "nasbench101": ("nasbench101:NasBench101", ("cifar10",), True, "423,624 cells"),
+    "nasbench101": (
+        "nasbench101:NasBench101",
+        ("cifar10",),
+        True,
+        "423,624 cells, or a sample of them",
+    ),
     "nasbench201": (
         "nasbench201:NasBench201",
         ("cifar10", "cifar100", "ImageNet16-120"),
         True,
-        "15,625 cells on three data sets, also the topology space of NATS-Bench",
+        "15,625 cells, also the topology space of NATS-Bench; option epochs",
     ),
     "nasbench301": (
         "nasbench301:NasBench301",
@@ -47,18 +58,11 @@ class _Names(Mapping[str, str]):
     def __iter__(self) -> Iterator[str]:
         from archwright.benchmarks.synthetic import KINDS
 
-        yield from (name for name in _HOMES if _there(name))
+        yield from _HOMES
         yield from (f"{_SYNTHETIC}{kind}" for kind in KINDS)
 
     def __len__(self) -> int:
         return sum(1 for _ in self)
-
-
-def _there(name: str) -> bool:
-    """Whether this installation has the module."""
-    from importlib.util import find_spec
-
-    return find_spec(f"archwright.benchmarks.{_HOMES[name][0].split(':')[0]}") is not None
 
 
 BENCHMARKS: Mapping[str, str] = _Names()
@@ -108,7 +112,9 @@ def load(
     home, datasets, has_path, _ = _HOMES[name]
     module, attribute = home.split(":")
     if dataset is not None:
-        options["dataset"] = _dataset(name, dataset, datasets)
+        own = _dataset(name, dataset, datasets)
+        if len(datasets) > 1:
+            options["dataset"] = own
     if path is not None and has_path:
         options["path"] = path
     made: Benchmark

@@ -34,7 +34,7 @@ def table(comparison: Comparison) -> str:
     for problem in comparison.problems:
         own = [r for r in comparison.summary() if r.problem == problem.title]
         parts.append(heading(problem, own, comparison.queries))
-        parts.append(aligned([HEADINGS, *(cells(r, comparison.queries) for r in own)]))
+        parts.append(aligned([HEADINGS, *(cells(r, problem, comparison.queries) for r in own)]))
         parts += [f"  {line}" for line in verdicts(comparison, problem)]
         parts.append("")
     return "\n".join([*parts, RULES])
@@ -53,13 +53,12 @@ def heading(problem: Problem, rows: Sequence[Row], queries: int) -> str:
     return "\n".join([text, *(f"  Note: {note}" for note in problem.notes)])
 
 
-def cells(row: Row, queries: int) -> tuple[str, ...]:
-    """A row of the table, in the order of `HEADINGS`."""
+def cells(row: Row, problem: Problem, queries: int) -> tuple[str, ...]:
+    """A row of the table, in the order of `HEADINGS`; "-" where the optimum is not proven."""
+    found = (needed(row.median, queries), needed(row.p90, queries), f"{100 * row.reached:.0f} %")
     return (
         row.strategy,
-        needed(row.median, queries),
-        needed(row.p90, queries),
-        f"{100 * row.reached:.0f} %",
+        *(found if problem.proven and problem.optimum is not None else ("-", "-", "-")),
         *(number(row.regret[q]) for q in CHECKPOINTS),
         number(row.test_regret),
         "" if row.simulated_s is None else f"{row.simulated_s:,.0f}",

@@ -9,6 +9,7 @@ from typing import Annotated
 import typer
 
 from archwright._version import __version__
+from archwright.cli.bench import bench
 from archwright.cli.lists import spaces, strategies
 from archwright.cli.predict import predict
 from archwright.cli.results import export, report, show
@@ -89,6 +90,7 @@ def _add(panel: str, *commands: Callable[..., None]) -> None:
 
 _add("Search", search, resume)
 _add("Results", show, report, export, predict)
+_add("Research", bench)
 _add("What there is", spaces, strategies)
 
 
