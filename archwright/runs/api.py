@@ -22,7 +22,7 @@ from archwright.runs.progress import Progress, harmless
 from archwright.runs.record import CALL, read_run, result_from
 from archwright.runs.run import Run
 from archwright.space import Space
-from archwright.strategies import Strategy, as_strategy
+from archwright.strategies import Strategy, WarmStart, as_stopping, as_strategy
 from archwright.trials import Objective, Result
 
 
@@ -34,6 +34,8 @@ def search(
     minimize: str | Iterable[str] | None = None,
     limits: Mapping[str, float | str | tuple[float, float]] | None = None,
     strategy: str | Strategy = "evolution",
+    first: Any = None,
+    stopping: Any = None,
     trials: int | None = None,
     minutes: float | None = None,
     workers: int | None = None,
@@ -63,7 +65,13 @@ def search(
             networks.
         limits: metric -> upper bound ("50k", "5ms" and "1MB" will do) or pair (low, high). What
             breaks a limit on a cost is never trained.
-        strategy: a name or an object with ``propose(history, rng)``.
+        strategy: a name or an object with ``propose(history, rng)``. Those with several budgets
+            ("hyperband", "asha", "bohb", "successive_halving") count each of an architecture's
+            evaluations as a trial.
+        first: what to evaluate before the strategy is asked: a list of architectures, an earlier
+            `Result` or the folder of its run, or a `CheapScores`; see `WarmStart`.
+        stopping: a rule that stops evaluations early by their curves: "median", one of Optuna's
+            pruners, or an object with ``prepare(history, trial)``.
         trials: how many evaluations to make in all; what breaks a limit beforehand is not counted.
         minutes: time budget for everything: search, final training, test, export and report.
             Without `trials` or `minutes` the search ends when the space is exhausted.
@@ -125,7 +133,11 @@ def search(
         raise InputError(f"executor must have a submit method, got {executor!r}")
     if final not in (True, False, "front"):
         raise InputError(f"final must be True, False or 'front', got {final!r}")
-    chosen = as_strategy(strategy)
+    given = chosen = as_strategy(strategy)
+    if first is not None:
+        earlier = load(first) if isinstance(first, str | Path) else first
+        chosen = WarmStart(chosen, earlier)
+    rule = as_stopping(stopping)
     folder = check_folder(out)
     evaluator, space, space_name = _resolve(space, evaluate)
     check_evaluator(evaluator)
@@ -133,12 +145,19 @@ def search(
     check = getattr(chosen, "check", None)
     if check is not None:
         check(space, objective)
+    check_budget = getattr(chosen, "check_budget", None)
+    if check_budget is not None:
+        check_budget(getattr(evaluator, "full_budget", None))
+    check_rule = getattr(rule, "check", None)
+    if check_rule is not None:
+        check_rule(objective)
     run = Run(
         space=space,
         space_name=space_name,
         evaluator=evaluator,
         objective=objective,
         strategy=chosen,
+        stopping=rule,
         seed=seed,
         n_trials=trials,
         seconds=None if minutes is None else 60.0 * minutes,
@@ -166,7 +185,9 @@ def search(
             "maximize": [g.metric for g in objective.goals if g.maximize],
             "minimize": [g.metric for g in objective.goals if not g.maximize],
             "limits": {x.metric: (x.low, x.high) for x in objective.limits},
-            "strategy": chosen,
+            "strategy": given,
+            "first": first,
+            "stopping": rule,
             "trials": trials,
             "minutes": minutes,
             "workers": workers,

@@ -57,3 +57,30 @@ class Checkpoints:
 
     def _of(self, number: int) -> Path:
         return self._folder / f"{number:05d}"
+
+
+def in_full(history: History) -> float:
+    """What the trials so far cost, in evaluations in full; a continued one costs the difference."""
+    full = history.level(None)
+    # Where nothing says what full is, every evaluation counts as one.
+    shares = {
+        t.number: 1.0 if (level := history.level(t.budget)) == full else level / full
+        for t in history.trials
+    }
+    total = 0.0
+    for trial in history.trials:
+        if trial.state != "infeasible":
+            before = 0.0 if trial.continues is None else shares.get(trial.continues, 0.0)
+            total += shares[trial.number] - before
+    return total
+
+
+def seconds_in_full(history: History, trial: Trial) -> float:
+    """What it takes to evaluate a trial's architecture in full and anew, by what it took so far."""
+    by_number = {t.number: t for t in history.trials}
+    seconds, one = trial.seconds, trial
+    while one.continues is not None and one.continues in by_number:
+        one = by_number[one.continues]
+        seconds += one.seconds
+    full, reached = history.level(None), history.level(trial.budget)
+    return seconds if full == reached else seconds * full / reached

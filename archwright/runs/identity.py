@@ -19,7 +19,13 @@ _OURS = ("archwright", "torch", "builtins")
 
 
 def identity_of(
-    *, space: Space, evaluator: Any, objective: Objective, strategy: Strategy, seed: int
+    *,
+    space: Space,
+    evaluator: Any,
+    objective: Objective,
+    strategy: Strategy,
+    seed: int,
+    stopping: Any = None,
 ) -> dict[str, Any]:
     """The parts of a call that its trials depend on, as plain JSON values."""
     recipe = getattr(evaluator, "recipe", None)
@@ -28,6 +34,7 @@ def identity_of(
     identity = {
         "seed": seed,
         "strategy": _described(strategy),
+        "stopping": None if stopping is None else _described(stopping),
         "goals": [[goal.metric, goal.maximize] for goal in objective.goals],
         "limits": sorted(str(limit) for limit in objective.limits),
         "space": space.fingerprint if known else None,
@@ -46,9 +53,9 @@ def identity_of(
 def differences(kept: Mapping[str, Any], wanted: Mapping[str, Any]) -> list[str]:
     """In words, what keeps two calls from sharing one record; empty when nothing does."""
     found = []
-    for name in ("seed", "strategy", "goals", "limits"):
-        if kept.get(name) != wanted[name]:
-            was, now = _words(kept.get(name)), _words(wanted[name])
+    for name in ("seed", "strategy", "stopping", "goals", "limits"):
+        if kept.get(name) != wanted.get(name):
+            was, now = _words(kept.get(name)), _words(wanted.get(name))
             found.append(f"its {name} was {was}, this call's is {now}")
     # A dynamic space has no fingerprint to compare.
     if None not in (kept.get("space"), wanted["space"]) and kept["space"] != wanted["space"]:

@@ -137,7 +137,7 @@ def result_from(folder: Path, run: Mapping[str, Any], space: Space) -> Result:
     storage = run["info"].get("storage") or folder / JOURNAL
     finished, _ = OptunaLedger(storage, run["info"].get("study", STUDY), space, objective).load()
     return Result(
-        history=History(space, objective, finished),
+        history=History(space, objective, finished, full_budget=run["info"].get("full_budget")),
         info=dict(run["info"]),
         finals=[Final.from_dict(values) for values in run["finals"]],
         baselines=[Baseline(**values) for values in run["baselines"]],

@@ -12,6 +12,7 @@ from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass, field, replace
 from functools import partial
 from pathlib import Path
+from tempfile import TemporaryDirectory
 from typing import Any
 
 import cloudpickle
@@ -19,6 +20,7 @@ import cloudpickle
 from archwright.errors import InputError, LedgerError
 from archwright.executors import Adapted, Executor, InProcess, Processes
 from archwright.ledger import Ledger, MemoryLedger
+from archwright.runs.checkpoints import in_full, seconds_in_full
 from archwright.runs.checks import n_usable_cores
 from archwright.runs.facts import plan_facts, random_facts, size_of, study_name
 from archwright.runs.finish import export_network, metrics_of, train_finals
@@ -46,6 +48,8 @@ from archwright.runs.record import (
 from archwright.runs.worker import Job, warm_up
 from archwright.space import Space
 from archwright.strategies import RandomSearch, Strategy, name_of
+from archwright.strategies.fidelity import multi_fidelity
+from archwright.strategies.stopping import Stopping
 from archwright.trials import (
     Baseline,
     History,
@@ -81,6 +85,7 @@ class Run:
     input_shape: tuple[int, ...] | None
     progress: Progress | None
     command: str | None
+    stopping: Stopping | None = None
     n_workers: int = 0
     given: Executor | None = None
     info: dict[str, Any] = field(default_factory=dict)
@@ -97,6 +102,7 @@ class Run:
             objective=self.objective,
             strategy=self.strategy,
             seed=self.seed,
+            stopping=self.stopping,
         )
 
     # ------------------------------------------------------------------ before
@@ -200,8 +206,10 @@ class Run:
         if plan.max_flops is not None and all(x.metric != "flops" for x in self.objective.limits):
             limits = (*self.objective.limits, Limit("flops", high=plan.max_flops))
             self.objective = Objective(self.objective.goals, limits)
-        history = History(self.space, self.objective, finished)
+        full = plan.epochs if self.trains else getattr(self.evaluator, "full_budget", None)
+        history = History(self.space, self.objective, finished, full_budget=full)
         self.info = self._facts(plan, device)
+        self.info["full_budget"] = full
         result = Result(history, info=self.info, folder=self.folder)
         result.task = getattr(self.evaluator, "task", None)
         self._keep_call(call)
@@ -261,7 +269,8 @@ class Run:
             "budget": plan.epochs if self.trains else None,
             "grace": 0.5 * (plan.final_seconds or 0.0),
         }
-        with self._baselines_beside(result, deadline, clock):
+        with ExitStack() as stack:
+            stack.enter_context(self._baselines_beside(result, deadline, clock))
             loop = Loop(
                 history,
                 self.strategy,
@@ -272,6 +281,8 @@ class Run:
                 end_by=self._end_by(plan) if self.trains and self.final is not False else None,
                 ledger=ledger,
                 folder=None if self.folder is None or self.trains else self.folder / "trials",
+                stopping=self.stopping,
+                checkpoints=self._checkpoints(stack),
                 **options,
             )
             why = loop.run()
@@ -280,6 +291,14 @@ class Run:
         own, other = isinstance(self.strategy, RandomSearch), self._random_history
         self.info |= random_facts(history, self.objective, own=own, other=other)
         return why
+
+    def _checkpoints(self, stack: ExitStack) -> Path | None:
+        """Where trials leave what others go on from; a temporary folder for a run without one."""
+        if multi_fidelity(self.strategy) is None:
+            return None
+        if self.folder is not None:
+            return self.folder / "checkpoints"
+        return Path(stack.enter_context(TemporaryDirectory(prefix="archwright-")))
 
     def _end_by(self, plan: Plan) -> Callable[[History], float]:
         """When the search must end so that the winner so far can be trained as long again."""
@@ -297,7 +316,8 @@ class Run:
         task = self.evaluator.task
         n_rows = plan.n_rows or len(task.train)
         growth = (len(task.train) + len(task.validation)) / n_rows
-        return 1.2 * growth * (0.0 if history.best is None else history.best.seconds)
+        best = history.best
+        return 1.2 * growth * (0.0 if best is None else seconds_in_full(history, best))
 
     def _run_random(
         self,
@@ -311,7 +331,9 @@ class Run:
         if isinstance(self.strategy, RandomSearch):
             return
         n_trials = sum(t.state != "infeasible" for t in history.trials)
-        other = History(self.space, self.objective)
+        if multi_fidelity(self.strategy) is not None and history.full_budget is not None:
+            n_trials = max(1, round(in_full(history)))
+        other = History(self.space, self.objective, full_budget=history.full_budget)
         ledger = self._ledger("random")
         finished, running = ledger.load()
         for trial in finished:

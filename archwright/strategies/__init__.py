@@ -21,6 +21,8 @@ if TYPE_CHECKING:
         DifferentialEvolution as DifferentialEvolution,
     )
     from archwright.strategies.evolution import RegularizedEvolution as RegularizedEvolution
+    from archwright.strategies.fidelity import MultiFidelity as MultiFidelity
+    from archwright.strategies.fidelity import multi_fidelity as multi_fidelity
     from archwright.strategies.gaussian_process import (
         GaussianProcessSearch as GaussianProcessSearch,
     )
@@ -32,6 +34,7 @@ if TYPE_CHECKING:
     from archwright.strategies.nsga2 import NSGA2 as NSGA2
     from archwright.strategies.nsga3 import NSGA3 as NSGA3
     from archwright.strategies.optuna_bridge import as_optuna_sampler as as_optuna_sampler
+    from archwright.strategies.optuna_pruner import OptunaPruner as OptunaPruner
     from archwright.strategies.optuna_sampler import CMAES as CMAES
     from archwright.strategies.optuna_sampler import TPE as TPE
     from archwright.strategies.optuna_sampler import OptunaGP as OptunaGP
@@ -44,8 +47,13 @@ if TYPE_CHECKING:
     from archwright.strategies.q_learning import QLearning as QLearning
     from archwright.strategies.random_search import RandomSearch as RandomSearch
     from archwright.strategies.reinforce import Reinforce as Reinforce
+    from archwright.strategies.stopping import MedianStopping as MedianStopping
+    from archwright.strategies.stopping import Stopping as Stopping
+    from archwright.strategies.stopping import as_stopping as as_stopping
     from archwright.strategies.successive_halving import SuccessiveHalving as SuccessiveHalving
     from archwright.strategies.trees import TreeEnsembleSearch as TreeEnsembleSearch
+    from archwright.strategies.warm_start import CheapScores as CheapScores
+    from archwright.strategies.warm_start import WarmStart as WarmStart
 
 _HOMES = {
     "ant_colony": "ant_colony:AntColony",
@@ -102,10 +110,24 @@ class _Registry(Mapping[str, Callable[[], Strategy]]):
 
 
 STRATEGIES: Mapping[str, Callable[[], Strategy]] = _Registry()
+_OTHERS = {
+    "CheapScores": "warm_start",
+    "MedianStopping": "stopping",
+    "MultiFidelity": "fidelity",
+    "OptunaPruner": "optuna_pruner",
+    "Stopping": "stopping",
+    "WarmStart": "warm_start",
+    "as_stopping": "stopping",
+    "multi_fidelity": "fidelity",
+}
+"""What has no name of its own among the strategies -> its module."""
+
 _CLASSES = {home.split(":")[1]: name for name, home in _HOMES.items()}
 
 
 def __getattr__(name: str) -> Any:
+    if name in _OTHERS:
+        return getattr(importlib.import_module(f"archwright.strategies.{_OTHERS[name]}"), name)
     if name in _UNNAMED:
         module = importlib.import_module(f"archwright.strategies.{_UNNAMED[name]}")
         return getattr(module, name)
@@ -142,7 +164,7 @@ def name_of(strategy: Strategy) -> str:
     >>> name_of(as_strategy("random"))
     'random'
     """
-    kind = type(strategy)
+    kind = type(getattr(strategy, "wrapped", strategy))
     for name, home in _HOMES.items():
         module, attribute = home.split(":")
         if (kind.__module__, kind.__qualname__) == (f"archwright.strategies.{module}", attribute):
@@ -157,6 +179,7 @@ __all__ = [
     "BANANAS",
     "BOHB",
     "CMAES",
+    "CheapScores",
     "DifferentialEvolution",
     "GaussianProcessSearch",
     "Genetic",
@@ -172,20 +195,27 @@ __all__ = [
     "OptunaSampler",
     "PNAS",
     "PPO",
+    "MedianStopping",
+    "MultiFidelity",
+    "OptunaPruner",
     "ParetoLocalSearch",
     "ParticleSwarm",
     "QLearning",
     "RandomSearch",
     "RegularizedEvolution",
     "Reinforce",
+    "Stopping",
     "Strategy",
     "SuccessiveHalving",
     "TPE",
     "TreeEnsembleSearch",
+    "WarmStart",
     "any_new",
+    "as_stopping",
     "as_optuna_sampler",
     "as_strategy",
     "first_new",
+    "multi_fidelity",
     "name_of",
     "random_proposal",
 ]
