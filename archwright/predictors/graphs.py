@@ -105,11 +105,20 @@ def cell_graph(space: Space, architecture: Mapping[str, Any]) -> dict[str, OpGra
             "nasbench201, nasnet or darts. For others use space.encode(architecture)"
         )
     values = space.check(architecture)
-    return {
-        cell.key: _graph(cell, values)
-        for cell in space.cells
-        if not cell.paths or any(path in values for path in cell.paths)
-    }
+    found = {cell.key: one_cell_graph(cell, values) for cell in space.cells}
+    return {key: graph for key, graph in found.items() if graph is not None}
+
+
+def one_cell_graph(cell: CellGraph, values: Mapping[str, Any]) -> OpGraph | None:
+    """The graph of one cell of an architecture; None where none of its decisions is live.
+
+    Args:
+        cell: one of the space's cells.
+        values: an architecture of the space, not checked.
+    """
+    if cell.paths and not any(path in values for path in cell.paths):
+        return None
+    return _graph(cell, values)
 
 
 def paths_outside_cells(space: Space) -> list[str]:
