@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 from archwright.errors import InputError, unknown_name
 from archwright.evaluators.candidate import Candidate
 from archwright.tasks import Task
-from archwright.training import RECIPE_FIELDS, Recipe, fastest_threads, fit, predict
+from archwright.training import RECIPE_FIELDS, Recipe, Stages, fastest_threads, fit, predict
 from archwright.trials import Objective
 
 if TYPE_CHECKING:
@@ -47,6 +47,9 @@ class Train:
     Decisions of the space that are not the model's and bear the name of a `Recipe` field (lr,
     batch_size, weight_decay, ...) override the recipe, so that ``model_space & hyper_space``
     searches both. A candidate's budget is a number of epochs.
+
+    Where a strategy gives several budgets, candidates are trained in `Stages` instead of by the
+    recipe's schedule, and one that continues another goes on from its checkpoint.
 
     Args:
         task: the data.
@@ -109,6 +112,11 @@ class Train:
         return 2 * rule if self.recipe.epochs is None else rule
 
     @property
+    def full_budget(self) -> float:
+        """Epochs of a candidate whose proposal names no budget."""
+        return self.epochs_of()
+
+    @property
     def objective(self) -> Objective:
         """The task's main metric."""
         metric = self.task.metric
@@ -144,6 +152,7 @@ class Train:
             on_epoch=lambda epoch, record: candidate.report(epoch, **_numbers(record)),
             seconds=candidate.seconds,
             n_threads=candidate.n_threads,
+            stages=_stages(candidate),
         )
         return dict(fitted.metrics)
 
@@ -227,3 +236,14 @@ class Train:
 
 def _numbers(record: dict[str, float]) -> dict[str, float]:
     return {name: value for name, value in record.items() if name not in ("epoch", "step")}
+
+
+def _stages(candidate: Candidate) -> Stages | None:
+    if not candidate.staged:
+        return None
+    state = candidate.load_checkpoint()
+    try:
+        return Stages(keep=candidate.save_checkpoint, state=state)
+    except InputError as error:
+        candidate.notes.append(f"trained anew: {error}")
+        return Stages(keep=candidate.save_checkpoint)

@@ -12,6 +12,7 @@ from archwright.training.loop import fit as fit
 from archwright.training.pace import Pace as Pace
 from archwright.training.recipe import RECIPE_FIELDS as RECIPE_FIELDS
 from archwright.training.recipe import Recipe as Recipe
+from archwright.training.stages import Stages as Stages
 from archwright.training.timing import fastest_threads as fastest_threads
 from archwright.training.timing import row_seconds as row_seconds
 
@@ -20,6 +21,7 @@ __all__ = [
     "Fit",
     "Pace",
     "Recipe",
+    "Stages",
     "StopTraining",
     "distillation_loss",
     "evaluate",

@@ -26,6 +26,7 @@ from archwright.training.pace import Guard, Pace, Stretch
 from archwright.training.recipe import Recipe
 from archwright.training.runtime import is_out_of_memory, resolve_device
 from archwright.training.schedules import schedule
+from archwright.training.stages import FORMAT, Stages
 
 if TYPE_CHECKING:
     from archwright.tasks import Split, Task
@@ -87,6 +88,7 @@ def fit(
     n_threads: int | None = None,
     teacher: nn.Module | None = None,
     pace: Pace | None = None,
+    stages: Stages | None = None,
 ) -> Fit:
     """Train a network on a task, and keep its best weights.
 
@@ -114,6 +116,9 @@ def fit(
         n_threads: CPU threads while training; None leaves torch's setting.
         teacher: a trained network to learn from beside the labels (see `Recipe.distill_alpha`).
         pace: repeats the course of an earlier fit; replaces `seconds` and the recipe's epochs.
+        stages: trains in stages instead of by the recipe's schedule, warmup, patience and
+            `augment_until`, so that a longer run can go on from this one, or this one from a
+            shorter; the curve then begins where it goes on.
 
     Raises:
         InputError: an argument is out of range, or the model's output has another shape.
@@ -134,6 +139,10 @@ def fit(
     if seconds is not None and not (isinstance(seconds, (int, float)) and seconds > 0):
         raise errors.InputError(f"seconds must be a number above 0, or None, got {seconds!r}")
     seed = errors.whole_number("seed", seed, least=0)
+    if stages is not None and (seconds is not None or pace is not None):
+        raise errors.InputError(
+            "a run in stages cannot be given seconds or a pace: its length is recipe.epochs"
+        )
     where = resolve_device(device)
     recipe = (recipe or Recipe()).resolve(
         kind=task.kind, modality=task.modality, n_rows=len(task.train)
@@ -153,6 +162,7 @@ def fit(
                     run = _Run(
                         model, task, recipe, where, data, rows_at_once, seed, teacher, started
                     )
+                    run.stages = stages
                     return run.train(initial, deadline, pace, on_epoch)
             except Exception as error:
                 if not is_out_of_memory(error):
@@ -223,6 +233,7 @@ class _Run:
         ]
         self.label_smoothing = recipe.label_smoothing or 0.0
         self.plain = False
+        self.stages: Stages | None = None
 
     def train(
         self,
@@ -232,7 +243,7 @@ class _Run:
         on_epoch: OnEpoch | None,
     ) -> Fit:
         guard = None
-        recipe, fixed = self.recipe, pace is not None
+        recipe, fixed = self.recipe, pace is not None or self.stages is not None
         if pace is None:
             n_steps = max(1, round((recipe.epochs or 1) * self.steps_per_epoch))
             if deadline is not None:
@@ -245,8 +256,18 @@ class _Run:
         peak = recipe.lr or 0.0
         curve: list[dict[str, float]] = []
         best = _Best(self.task.metric.maximize)
-        step = epoch = 0
+        step = epoch = n_skipped = 0
         stopped = False
+        stages = self.stages
+        trunk = None if stages is None else stages.n_trunk(pace.n_steps)
+        n_warmup = min(self.steps_per_epoch, round(recipe.warmup * pace.n_steps))
+        if stages is not None and stages.state is not None:
+            step, epoch, n_skipped, n_warmup = self._load(stages.state)
+            if trunk is None or step > trunk:
+                raise errors.InputError(
+                    f"a run of {pace.n_steps} steps cannot go on from step {step} of a longer one: "
+                    "give more epochs, or train anew"
+                )
         self.model.train()
         if guard is not None:
             guard.start(perf_counter())
@@ -254,11 +275,23 @@ class _Run:
             epoch += 1
             first = step
             losses = torch.zeros(self.steps_per_epoch, device=self.device)
+            shuffled = self.shuffling.get_state()
             order = torch.randperm(len(self.x), generator=self.shuffling)
-            for rows in order.to(self.x.device).tensor_split(self.steps_per_epoch):
-                progress = pace.progress(step + 0.5)
-                lr = peak * lr_at(progress, recipe.warmup)
-                self.plain = progress >= recipe.augment_until
+            batches = order.to(self.x.device).tensor_split(self.steps_per_epoch)
+            for rows in batches[n_skipped:]:
+                if stages is None:
+                    progress = pace.progress(step + 0.5)
+                    lr = peak * lr_at(progress, recipe.warmup)
+                    self.plain = progress >= recipe.augment_until
+                else:
+                    assert trunk is not None
+                    if step == trunk:
+                        if stages.keep is not None:
+                            done = n_skipped + step - first
+                            stages.keep(self._state(step, epoch - 1, done, n_warmup, shuffled))
+                        self._average(pace.n_steps)
+                    share = stages.factor(step + 0.5, n_steps=pace.n_steps, n_warmup=n_warmup)
+                    lr, self.plain = peak * share, step >= trunk
                 losses[step - first] = self._step(rows, lr)
                 step += 1
                 if guard is not None and guard.due(perf_counter()):
@@ -268,6 +301,7 @@ class _Run:
                     break
                 if (step - first) % 100 == 0:
                     _check_finite(losses[: step - first], first, epoch, lr)
+            n_skipped = 0
             losses = losses[: step - first]
             _check_finite(losses, first, epoch, lr)
             record = {"epoch": epoch, "train_loss": float(losses.mean()), "lr": lr}
@@ -276,7 +310,8 @@ class _Run:
                 begun = perf_counter()
                 with self.average.applied() if self.average else nullcontext():
                     metrics = self._validate(epoch)
-                    best.offer(epoch, metrics, self.model)
+                    if trunk is None or last or step > trunk:
+                        best.offer(epoch, metrics, self.model)
                 record |= {"val_loss": metrics["loss"]}
                 record |= {name: value for name, value in metrics.items() if name != "loss"}
                 if guard is not None:
@@ -319,18 +354,66 @@ class _Run:
             stopped=stopped,
         )
 
+    def _state(
+        self, step: int, epoch: int, n_skipped: int, n_warmup: int, shuffled: Tensor
+    ) -> dict[str, Any]:
+        """Everything from which a longer run goes on, as tensors and plain values.
+
+        Args:
+            step: steps made.
+            epoch: whole epochs made.
+            n_skipped: batches made of the epoch after those.
+            n_warmup: steps of the warmup.
+            shuffled: the state of the source of order when that epoch began.
+        """
+        on_cuda = self.device.type == "cuda"
+        return {
+            "format": FORMAT,
+            "model": self.model.state_dict(),
+            "optimizer": self.optimizer.state_dict(),
+            "scaler": None if self.scaler is None else self.scaler.state_dict(),
+            "step": step,
+            "epoch": epoch,
+            "n_skipped": n_skipped,
+            "n_warmup": n_warmup,
+            "shuffling": shuffled,
+            "drawing": self.drawing.get_state(),
+            "torch": torch.get_rng_state(),
+            "cuda": torch.cuda.get_rng_state(self.device) if on_cuda else None,
+        }
+
+    def _load(self, state: Any) -> tuple[int, int, int, int]:
+        """Take up what `_state` gave; returns its four numbers.
+
+        The average of the weights is not in it: it begins anew with the annealing.
+        """
+        self.model.load_state_dict(state["model"])
+        self.optimizer.load_state_dict(state["optimizer"])
+        if self.scaler is not None and state["scaler"] is not None:
+            self.scaler.load_state_dict(state["scaler"])
+        self.shuffling.set_state(state["shuffling"].cpu())
+        self.drawing.set_state(state["drawing"].cpu())
+        torch.set_rng_state(state["torch"].cpu())
+        if self.device.type == "cuda" and state["cuda"] is not None:
+            torch.cuda.set_rng_state(state["cuda"].cpu(), self.device)
+        return state["step"], state["epoch"], state["n_skipped"], state["n_warmup"]
+
     def _reset(self, n_steps: int) -> None:
         """A fresh optimiser, average and sources of randomness, for a run of so many steps."""
         self.optimizer = build_optimizer(self.model, self.recipe)
         self.parameters = [p for group in self.optimizer.param_groups for p in group["params"]]
         self.shuffling = torch.Generator().manual_seed(self.seed)
         self.drawing = torch.Generator().manual_seed(self.seed + 1)
+        self._average(n_steps)
+        fp16 = self.autocast is not None and self.autocast == torch.float16
+        self.scaler = torch.amp.GradScaler(self.device.type) if fp16 else None
+
+    def _average(self, n_steps: int) -> None:
+        """Begin the average of the weights anew."""
         self.average = None
         if self.recipe.ema:
             decay = _ema_decay(n_steps) if self.recipe.ema is True else self.recipe.ema
             self.average = WeightAverage(self.model, decay=decay)
-        fp16 = self.autocast is not None and self.autocast == torch.float16
-        self.scaler = torch.amp.GradScaler(self.device.type) if fp16 else None
 
     def _step(self, rows: Tensor, lr: float) -> Tensor:
         """One optimiser step on those rows; returns their mean loss."""
