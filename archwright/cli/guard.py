@@ -4,10 +4,13 @@ from __future__ import annotations
 
 import functools
 import os
+import signal
 import sys
 import tempfile
+import threading
 import traceback
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from datetime import datetime
 from pathlib import Path
 from typing import ParamSpec
@@ -30,13 +33,15 @@ def guarded(command: Callable[P, None]) -> Callable[P, None]:
 
     Errors that Archwright raises on purpose (bad input, no feasible architecture, an export that
     failed, a missing extra) are one message on standard error and exit code 2. Ctrl-C is exit code
-    130. Anything else is a fault of Archwright: one line, the traceback in a file, exit code 1.
+    130; so is SIGTERM, by which cluster schedulers end a job: a search keeps what there is.
+    Anything else is a fault of Archwright: one line, the traceback in a file, exit code 1.
     """
 
     @functools.wraps(command)
     def run(*args: P.args, **kwargs: P.kwargs) -> None:
         try:
-            command(*args, **kwargs)
+            with _terminated_tidily():
+                command(*args, **kwargs)
         except typer.Exit:
             raise
         except ArchwrightError as error:
@@ -62,6 +67,23 @@ def guarded(command: Callable[P, None]) -> Callable[P, None]:
             raise typer.Exit(BUG) from None
 
     return run
+
+
+@contextmanager
+def _terminated_tidily() -> Iterator[None]:
+    """Take SIGTERM as Ctrl-C."""
+
+    def interrupt(number: int, frame: object) -> None:
+        raise KeyboardInterrupt
+
+    if threading.current_thread() is not threading.main_thread():
+        yield
+        return
+    before = signal.signal(signal.SIGTERM, interrupt)
+    try:
+        yield
+    finally:
+        signal.signal(signal.SIGTERM, before)
 
 
 def complain(message: str, *, kind: str = "Error") -> None:

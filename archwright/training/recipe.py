@@ -6,6 +6,8 @@ import math
 from dataclasses import asdict, dataclass, fields, replace
 from typing import TYPE_CHECKING, Any
 
+import numpy as np
+
 from archwright import errors
 from archwright.training.optimizers import OPTIMIZERS
 from archwright.training.schedules import SCHEDULES
@@ -85,6 +87,10 @@ class Recipe:
     distill_temperature: float = 2.0
 
     def __post_init__(self) -> None:
+        for field in fields(self):
+            value = getattr(self, field.name)
+            if isinstance(value, np.generic):  # recipes are kept as JSON
+                object.__setattr__(self, field.name, value.item())
         if self.optimizer not in OPTIMIZERS:
             raise errors.unknown_name("optimizer", self.optimizer, OPTIMIZERS)
         if self.schedule not in SCHEDULES:

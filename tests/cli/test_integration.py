@@ -1,8 +1,10 @@
 """The whole command on real data, each step as a user types it."""
 
 import json
+import signal
 import subprocess
 import sys
+import time
 
 import numpy as np
 import pandas as pd
@@ -87,3 +89,23 @@ def test_a_limit_that_cannot_be_kept(tmp_path):
     done = check(archwright(*words, cwd=tmp_path), code=2)
     assert "keeps the limits" in done.stderr
     assert "report.html" in done.stderr
+
+
+def test_sigterm_ends_a_search_tidily(tmp_path):
+    words = ["search", "iris", "--trials", "500", "--workers", "1", "--out", "run"]
+    command = [sys.executable, "-m", "archwright.cli", *words]
+    journal = tmp_path / "run" / "journal.log"
+    with subprocess.Popen(
+        command, cwd=tmp_path, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True
+    ) as process:
+        while process.poll() is None and not (
+            journal.exists() and '"state":1' in journal.read_text()
+        ):
+            time.sleep(0.2)
+        process.send_signal(signal.SIGTERM)
+        out, err = process.communicate(timeout=120)
+    assert process.returncode == 130, f"{out}\n{err}"
+    result = json.loads((tmp_path / "run" / "result.json").read_text())
+    assert result["stopped"] == "interrupted"
+    assert result["n_trials"] >= 1
+    assert (tmp_path / "run" / "report.html").exists()

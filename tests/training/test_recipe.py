@@ -1,5 +1,8 @@
 from __future__ import annotations
 
+import json
+
+import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
@@ -93,3 +96,9 @@ def test_more_rows_take_larger_batches_and_fewer_epochs():
     epochs = [recipe.epochs for recipe in recipes]
     assert batches == sorted(batches)
     assert epochs == sorted(epochs, reverse=True)
+
+
+def test_numbers_of_numpy_are_kept_as_plain_ones():
+    recipe = Recipe(epochs=np.int64(3), batch_size=np.int32(8), lr=np.float32(0.5))
+    assert json.dumps(recipe.to_dict())
+    assert recipe == Recipe(epochs=3, batch_size=8, lr=0.5)
