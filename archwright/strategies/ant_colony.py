@@ -93,8 +93,8 @@ class AntColony:
         walked = [trial.architecture for trial in history.running.values()]
         trails = colony.trails.faded(walked, self.decay) if walked else colony.trails
 
-        def make() -> tuple[Architecture | None, int | None]:
-            return walk(history.space, trails, rng, greediness=self.greediness), colony.best_number
+        def make() -> tuple[Architecture | None, None]:
+            return walk(history.space, trails, rng, greediness=self.greediness), None
 
         return offspring(history, rng, make, origin="ant")
 
@@ -139,7 +139,6 @@ class _Colony:
     def __init__(self, space: Space, options: AntColony) -> None:
         self.n_read = 0
         self.trails = Trails(space, start=options.start)
-        self.best_number: int | None = None
         self._best: tuple[Worth, Architecture] | None = None
         self._n_back = 0
         self._options = options
@@ -150,7 +149,7 @@ class _Colony:
         if found is None:
             return
         if self._best is None or found > self._best[0]:
-            self._best, self.best_number = (found, trial.architecture), trial.number
+            self._best = (found, trial.architecture)
         self._n_back += 1
         if self._n_back % self._options.ants == 0:
             self.trails.move(self._best[1], self._options.evaporation, towards=1.0)

@@ -8,7 +8,7 @@ from archwright.space import Choice, Integer, Real, Space, Subset
 from archwright.strategies.vectors import UnitCube, part_of, refuse_dynamic, value_at
 from tests.strategies.synthetic import everything, flat, zoo
 
-ZOO = ("mlp", "chain_cnn", "branched_cnn", "mobilenet", "nasnet", "nasbench201", "resnet_cnn")
+ZOO = ("mlp", "chain_cnn", "branched_cnn", "mobilenet", "nasbench201")
 
 
 @pytest.mark.parametrize("name", [*ZOO, "everything"])
@@ -16,7 +16,7 @@ def test_every_architecture_has_a_point_and_every_point_an_architecture(name):
     space = everything() if name == "everything" else zoo(name)
     cube = UnitCube(space)
     rng = Random(0)
-    for _ in range(60):
+    for _ in range(30):
         architecture = space.sample(rng=rng)
         again = cube.architecture(cube.point(architecture))
         assert list(again) == list(architecture)
