@@ -64,8 +64,8 @@ class Rewards:
     seen so far: whatever was wrong, the controller should not come back to it. One that breaks a
     limit earns less than that by its excess over the limit, up to as much again as the scores
     spread, so that a controller which has seen nothing feasible yet learns in which direction
-    feasible ones lie. One that was stopped early earns nothing that can be compared, and teaches
-    nothing.
+    feasible ones lie. What was stopped early, or not evaluated for a reason that is not known,
+    earns nothing that can be compared, and teaches nothing.
     """
 
     def __init__(self, objective: Objective) -> None:
@@ -84,6 +84,8 @@ class Rewards:
                 self._low = min(self._low, score)
                 self._high = max(self._high, score)
                 return score
+        if trial.state == "infeasible" and excess == 0:
+            return None
         low = self._low if math.isfinite(self._low) else 0.0
         spread = self._high - self._low
         return low - min(excess, 1.0) * (spread if 0 < spread < math.inf else 1.0)

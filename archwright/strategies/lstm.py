@@ -1,7 +1,7 @@
 """The controllers' network: an LSTM over the choices of an episode, with its gradient and Adam.
 
-In NumPy: an episode is some ten choices long and the network small, so that the cost is in the
-calls, and this takes a fifth of what a tensor library with automatic differentiation takes.
+In NumPy: episodes are short and the network small, so that a tensor library with automatic
+differentiation would add its loading time and its overhead for each call, and no speed.
 """
 
 from __future__ import annotations
@@ -18,6 +18,7 @@ from archwright.strategies.episode_coders import Episode
 Array = npt.NDArray[np.float64]
 Indices = npt.NDArray[np.int64]
 _MASKED = -1e30
+_BLOCK = 64
 
 
 @dataclass(frozen=True)
@@ -30,6 +31,7 @@ class Batch:
         before: token of the choice before it; the last token stands for the beginning.
         real: 1 where there is a choice, 0 where there is padding.
         allowed: whether an option may be taken, time x episode x option.
+        groups: step -> where it is taken, as positions in the flattened time x episode.
     """
 
     steps: Indices
@@ -37,6 +39,7 @@ class Batch:
     before: Indices
     real: Array
     allowed: npt.NDArray[np.bool_]
+    groups: dict[int, list[int]]
 
 
 @dataclass(frozen=True)
@@ -82,8 +85,6 @@ class Controller:
         self.start = n_tokens
         slots = np.arange(self.widest)
         self.open = slots[None, :] < np.asarray(widths, dtype=np.int64).reshape(-1, 1)
-        # Token of each option; where a step has fewer than the widest, any one (it is masked).
-        self.tokens = np.where(self.open, self.first[:-1, None] + slots[None, :], 0)
         shapes = {
             "token": (n_tokens + 1, 4 * units),
             "step": (len(widths), 4 * units),
@@ -123,8 +124,7 @@ class Controller:
         gates = _sigmoid(z[: 3 * n])
         cell = gates[n : 2 * n] * cell + gates[:n] * np.tanh(z[3 * n :])
         hidden = gates[2 * n :] * np.tanh(cell)
-        a, b = self.first[step], self.first[step + 1]
-        return self.out[a:b] @ hidden + self.bias[a:b], (hidden, cell)
+        return self._of(step, self.out) @ hidden + self._of(step, self.bias), (hidden, cell)
 
     # ------------------------------------------------------------------ whole episodes
 
@@ -135,9 +135,12 @@ class Controller:
         options = np.zeros(shape, dtype=np.int64)
         before = np.full(shape, self.start, dtype=np.int64)
         real = np.zeros(shape)
+        groups: dict[int, list[int]] = {}
         for b, episode in enumerate(episodes):
             n = len(episode)
             steps[:n, b], options[:n, b], real[:n, b] = episode.steps, episode.options, 1.0
+            for t, step in enumerate(episode.steps):
+                groups.setdefault(step, []).append(t * len(episodes) + b)
         before[1:] = self.first[steps[:-1]] + options[:-1]
         allowed = self.open[steps]
         for b, episode in enumerate(episodes):
@@ -145,7 +148,7 @@ class Controller:
                 if some is not None:
                     allowed[t, b] = False
                     allowed[t, b, list(some)] = True
-        return Batch(steps, options, before, real, allowed)
+        return Batch(steps, options, before, real, allowed, groups)
 
     def forward(self, batch: Batch) -> Pass:
         """The log-probability of every option on the way."""
@@ -161,8 +164,12 @@ class Controller:
             z[:, 3 * n :] = np.tanh(z[:, 3 * n :])
             cells[t + 1] = z[:, n : 2 * n] * cells[t] + z[:, :n] * z[:, 3 * n :]
             hidden[t + 1] = z[:, 2 * n : 3 * n] * np.tanh(cells[t + 1])
-        tokens = self.tokens[batch.steps]  # time x episode x option
-        scores = (self.out[tokens] @ hidden[1:, :, :, None])[..., 0] + self.bias[tokens]
+        scores = np.zeros(batch.allowed.shape)
+        # Step by step, so that no array of option x unit is made for each choice.
+        flat_hidden, flat_scores = _flat(hidden[1:]), _flat(scores)
+        for step, rows in batch.groups.items():
+            out, bias = self._of(step, self.out), self._of(step, self.bias)
+            flat_scores[rows, : len(bias)] = flat_hidden[rows] @ out.T + bias
         scores = np.where(batch.allowed, scores, _MASKED)
         scores -= scores.max(axis=-1, keepdims=True)
         log_p = scores - np.log(np.exp(scores).sum(axis=-1, keepdims=True))
@@ -192,17 +199,28 @@ class Controller:
 
         found = np.zeros_like(self.theta)
         parts = self.views(found)
-        tokens = self.tokens[batch.steps]
-        hidden = done.hidden[1:]
-        np.add.at(parts["out"], tokens, d_scores[..., None] * hidden[:, :, None, :])
-        np.add.at(parts["bias"], tokens, d_scores)
-        d_hidden = (d_scores[:, :, None, :] @ self.out[tokens])[:, :, 0, :]
+        d_hidden = np.zeros_like(done.hidden[1:])
+        flat_hidden, flat_scores = _flat(done.hidden[1:]), _flat(d_scores)
+        for step, rows in batch.groups.items():
+            out = self._of(step, self.out)
+            d = flat_scores[rows, : len(out)]
+            self._of(step, parts["out"])[:] = d.T @ flat_hidden[rows]
+            self._of(step, parts["bias"])[:] = d.sum(axis=0)
+            _flat(d_hidden)[rows] = d @ out
         d_z = self._back_through_time(done, d_hidden)
         np.add.at(parts["token"], batch.before, d_z)
-        np.add.at(parts["step"], batch.steps, d_z)
-        n = self.units
-        parts["recurrent"] += done.hidden[:-1].reshape(-1, n).T @ d_z.reshape(-1, 4 * n)
+        for step, rows in batch.groups.items():
+            parts["step"][step] = _flat(d_z)[rows].sum(axis=0)
+        before, after = _flat(done.hidden[:-1]), _flat(d_z)
+        # In blocks: one large product wakes the threads of the linear algebra library, and waiting
+        # for them on a busy machine takes a hundred times longer than multiplying.
+        for start in range(0, len(after), _BLOCK):
+            block = slice(start, start + _BLOCK)
+            parts["recurrent"] += before[block].T @ after[block]
         return found
+
+    def _of(self, step: int, array: Array) -> Array:
+        return array[self.first[step] : self.first[step + 1]]
 
     def _back_through_time(self, done: Pass, d_hidden: Array) -> Array:
         n = self.units
@@ -242,6 +260,11 @@ class Adam:
         mean = self._mean / (1.0 - 0.9**self._n)
         square = self._square / (1.0 - 0.999**self._n)
         theta += self.rate * mean / (np.sqrt(square) + 1e-8)
+
+
+def _flat(array: Array) -> Array:
+    """Time x episode x anything as one list of rows, a view."""
+    return array.reshape(-1, array.shape[-1])
 
 
 def _sigmoid(x: Array) -> Any:
