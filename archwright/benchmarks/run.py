@@ -7,11 +7,13 @@ from bisect import bisect_right
 from dataclasses import dataclass
 from random import Random
 
-from archwright.benchmarks.base import Benchmark
+from archwright.benchmarks.base import Benchmark, Reading
 from archwright.benchmarks.incumbents import Step, tracker_of
 from archwright.benchmarks.options import label, parse
 from archwright.errors import InputError, whole_number
+from archwright.space import Architecture
 from archwright.strategies import Strategy, as_strategy
+from archwright.strategies.fidelity import known_budgets
 from archwright.trials import History, Proposal, Trial
 
 N_UNKNOWN_AT_MOST = 3000
@@ -79,10 +81,10 @@ def run_strategy(
 
     The rules, the same for all: the strategy sees validation values only, and the incumbent is
     chosen by them (of equals, the first); test values are looked up when the run has ended. A
-    query is a training in full; one at a part of the full budget counts as that part, and going
-    on with an architecture trained before (or a canonical duplicate of it) to a larger budget
-    counts, and takes simulated seconds, only for the difference. Asking again for what is known
-    is charged in full. An architecture without results is not charged.
+    query is a training in full; one at a part of the full budget counts as that part. A proposal
+    that continues an earlier trial (`Proposal.continues`) with a larger budget counts, and takes
+    simulated seconds, only for the difference. Asking again for what is known is charged in full,
+    canonical duplicates too. An architecture without results is not charged.
 
     Args:
         benchmark: the benchmark.
@@ -115,6 +117,9 @@ def run_strategy(
     check = getattr(strategy, "check", None)
     if check is not None:
         check(benchmark.space, benchmark.objective)
+    check_budget = getattr(strategy, "check_budget", None)
+    if check_budget is not None:
+        check_budget(*known_budgets(benchmark))
     return _Runner(benchmark, strategy, seed, queries, seconds).run(name or label(strategy))
 
 
@@ -132,14 +137,17 @@ class _Runner:
         self.seed = seed
         self.queries = queries
         self.limit = limit
-        self.history = History(benchmark.space, benchmark.objective)
+        full, budgets = known_budgets(benchmark)
+        self.history = History(
+            benchmark.space, benchmark.objective, full_budget=full, budgets=budgets
+        )
         self.tracker = tracker_of(benchmark)
         self.spent = 0.0
         self.simulated = 0.0
         self.own = 0.0
         self.timed = True
-        # Canonical form -> level and seconds to which it has been trained; for budgets only.
-        self.trained: dict[object, tuple[int, float]] = {}
+        # Number of a trial -> what it trained, the level and seconds reached; for budgets only.
+        self.trained: dict[int, tuple[Architecture, int, float]] = {}
 
     def run(self, name: str) -> Run:
         ended = self._loop()
@@ -186,7 +194,7 @@ class _Runner:
                 history.add(self._trial(number, proposal, "infeasible", {}, 0.0))
                 continue
             n_unknown = 0
-            share, seconds = self._charge(architecture, reading.level, reading.seconds)
+            share, seconds = self._charge(number, proposal, reading)
             if self.limit is not None and self.simulated + seconds > self.limit:
                 return "seconds"
             self.spent += share
@@ -196,23 +204,30 @@ class _Runner:
             self.tracker.add(trial, reading.level, self.spent, self.simulated)
         return "queries"
 
-    def _charge(
-        self, architecture: object, level: int, seconds: float | None
-    ) -> tuple[float, float]:
-        benchmark = self.benchmark
+    def _charge(self, number: int, proposal: Proposal, reading: Reading) -> tuple[float, float]:
+        """Full trainings and simulated seconds that a proposal costs."""
+        benchmark, level = self.benchmark, reading.level
+        seconds = reading.seconds
         if seconds is None:
             self.timed = False
             seconds = 0.0
         if len(benchmark.budgets) == 1:
             return 1.0, seconds
-        share = benchmark.share(level)
-        form = benchmark.space.canonical(architecture)  # type: ignore[arg-type]
-        before = self.trained.get(form)
-        if before is None or before[0] < level:
-            self.trained[form] = level, seconds
-            if before is not None:
-                return share - benchmark.share(before[0]), seconds - before[1]
-        return share, seconds
+        form = benchmark.space.canonical(proposal.architecture)
+        self.trained[number] = form, level, seconds
+        if proposal.continues is None:
+            return benchmark.share(level), seconds
+        known = self.trained.get(proposal.continues)
+        if known is None or known[0] != form or known[1] >= level:
+            raise InputError(
+                f"{type(self.strategy).__name__} continues trial {proposal.continues} with a "
+                f"budget of {proposal.budget!r}, which is not the same architecture with a smaller "
+                "budget"
+            )
+        return (
+            benchmark.share(level) - benchmark.share(known[1]),
+            max(0.0, seconds - known[2]),
+        )
 
     def _trial(
         self, number: int, proposal: Proposal, state: str, metrics: dict[str, float], seconds: float
@@ -227,6 +242,7 @@ class _Runner:
             error=None if state == "complete" else "the benchmark has no result of it",
             origin=proposal.origin,
             parent=proposal.parent,
+            continues=proposal.continues,
         )
 
 

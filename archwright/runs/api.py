@@ -23,6 +23,7 @@ from archwright.runs.record import CALL, read_run, result_from
 from archwright.runs.run import Run
 from archwright.space import Space
 from archwright.strategies import Strategy, WarmStart, as_stopping, as_strategy
+from archwright.strategies.fidelity import known_budgets
 from archwright.trials import Objective, Result
 
 
@@ -147,7 +148,7 @@ def search(
         check(space, objective)
     check_budget = getattr(chosen, "check_budget", None)
     if check_budget is not None:
-        check_budget(getattr(evaluator, "full_budget", None))
+        check_budget(*known_budgets(evaluator))
     check_rule = getattr(rule, "check", None)
     if check_rule is not None:
         check_rule(objective)

@@ -48,7 +48,7 @@ from archwright.runs.record import (
 from archwright.runs.worker import Job, warm_up
 from archwright.space import Space
 from archwright.strategies import RandomSearch, Strategy, name_of
-from archwright.strategies.fidelity import multi_fidelity
+from archwright.strategies.fidelity import known_budgets, multi_fidelity
 from archwright.strategies.stopping import Stopping
 from archwright.trials import (
     Baseline,
@@ -206,8 +206,9 @@ class Run:
         if plan.max_flops is not None and all(x.metric != "flops" for x in self.objective.limits):
             limits = (*self.objective.limits, Limit("flops", high=plan.max_flops))
             self.objective = Objective(self.objective.goals, limits)
-        full = plan.epochs if self.trains else getattr(self.evaluator, "full_budget", None)
-        history = History(self.space, self.objective, finished, full_budget=full)
+        full, budgets = known_budgets(self.evaluator)
+        full = plan.epochs if self.trains else full
+        history = History(self.space, self.objective, finished, full_budget=full, budgets=budgets)
         self.info = self._facts(plan, device)
         self.info["full_budget"] = full
         result = Result(history, info=self.info, folder=self.folder)

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from bisect import bisect_right
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 from random import Random
 
@@ -55,18 +57,19 @@ class ASHA:
     def __post_init__(self) -> None:
         check_arguments(self.min_budget, self.max_budget, self.eta)
 
-    def check_budget(self, full: float | None) -> None:
-        """Refuse a search whose budgets cannot be told; `full`: of an evaluation in full."""
-        ladder(self.min_budget, self.max_budget, self.eta, full)
+    def check_budget(self, full: float | None, available: Sequence[float] | None = None) -> None:
+        """Refuse a search whose budgets cannot be told: see `ladder`."""
+        ladder(self.min_budget, self.max_budget, self.eta, full, available)
 
     def propose(self, history: History, rng: Random) -> Proposal | None:
         """See `Strategy.propose`."""
         budgets = self.budgets(history)
-        read = self._read(history, len(budgets))
+        read = self._read(history, budgets)
         running = {t.continues for t in history.running.values()}
         for rung in reversed(range(len(budgets) - 1)):
             level = read.rungs[rung]
-            for trial in level.best(history, int(level.n / self.eta + 1e-9)):
+            n_best = int(level.n * budgets[rung] / budgets[rung + 1] + 1e-9)
+            for trial in level.best(history, n_best):
                 if trial.number not in read.continued and trial.number not in running:
                     return Proposal(
                         trial.architecture,
@@ -82,7 +85,9 @@ class ASHA:
 
     def budgets(self, history: History) -> tuple[float, ...]:
         """See `MultiFidelity.budgets`."""
-        return ladder(self.min_budget, self.max_budget, self.eta, history.full_budget)
+        return ladder(
+            self.min_budget, self.max_budget, self.eta, history.full_budget, history.budgets
+        )
 
     def entry_budget(self, history: History) -> float:
         """See `MultiFidelity.entry_budget`."""
@@ -90,17 +95,20 @@ class ASHA:
 
     def resumable(self, history: History) -> set[int]:
         """See `MultiFidelity.resumable`."""
-        read = self._read(history, len(self.budgets(history)))
+        budgets = self.budgets(history)
+        read = self._read(history, budgets)
         found: set[int] = set()
-        for level in read.rungs[:-1]:
-            best = level.best(history, int(2 * level.n / self.eta) + 1)
+        for level, here, after in zip(read.rungs, budgets, budgets[1:], strict=False):
+            best = level.best(history, int(2 * level.n * here / after) + 1)
             found |= {t.number for t in best if t.number not in read.continued}
         return found
 
-    def _read(self, history: History, n_rungs: int) -> _Rungs:
+    def _read(self, history: History, budgets: tuple[float, ...]) -> _Rungs:
+        n_rungs = len(budgets)
         read: _Rungs = history.memory.setdefault(self, _Rungs([_Rung() for _ in range(n_rungs)]))
         for trial in history.trials[read.n_read :]:
-            read.add(trial)
+            rung = bisect_right(budgets, history.level(trial.budget)) - 1
+            read.add(trial, max(rung, 0))
         read.n_read = len(history.trials)
         return read
 
@@ -127,16 +135,12 @@ class _Rungs:
     rungs: list[_Rung]
     n_read: int = 0
     continued: set[int] = field(default_factory=set)
-    rung_of: dict[int, int] = field(default_factory=dict)
 
-    def add(self, trial: Trial) -> None:
-        rung = 0
+    def add(self, trial: Trial, rung: int) -> None:
         if trial.continues is not None:
             self.continued.add(trial.continues)
-            rung = min(self.rung_of.get(trial.continues, 0) + 1, len(self.rungs) - 1)
         elif trial.state == "infeasible":
             return
-        self.rung_of[trial.number] = rung
         level = self.rungs[rung]
         level.n += 1
         if trial.state == "complete":

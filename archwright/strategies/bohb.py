@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from random import Random
 
@@ -98,9 +99,9 @@ class BOHB:
                 f"({error})"
             ) from None
 
-    def check_budget(self, full: float | None) -> None:
-        """Refuse a search whose budgets cannot be told; `full`: of an evaluation in full."""
-        ladder(self.min_budget, self.max_budget, self.eta, full)
+    def check_budget(self, full: float | None, available: Sequence[float] | None = None) -> None:
+        """Refuse a search whose budgets cannot be told: see `ladder`."""
+        ladder(self.min_budget, self.max_budget, self.eta, full, available)
 
     def propose(self, history: History, rng: Random) -> Proposal | None:
         """See `Strategy.propose`."""

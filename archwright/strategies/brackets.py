@@ -20,16 +20,17 @@ class Bracket:
     Attributes:
         size: how many architectures begin.
         budgets: of its rungs, in ascending order.
-        eta: of a rung's architectures one in `eta` goes on to the next.
+
+    >>> [Bracket(27, (1, 3, 9, 27)).n_at(rung) for rung in range(4)]
+    [27, 9, 3, 1]
     """
 
     size: int
     budgets: tuple[float, ...]
-    eta: float
 
     def n_at(self, rung: int) -> int:
-        """How many reach a rung."""
-        return max(1, floor(self.size * self.eta**-rung + 1e-9))
+        """How many reach a rung: so many that every rung costs about the same."""
+        return max(1, floor(self.size * self.budgets[0] / self.budgets[rung] + 1e-9))
 
 
 @dataclass
@@ -99,11 +100,13 @@ class Brackets:
             rung = 0
             while level and rung + 1 < len(bracket.budgets):
                 best = best_first(history, level)[: bracket.n_at(rung + 1)]
+                level = []
                 for trial in best:
-                    after = followers.get(trial.number)
+                    after = _after(history, trial, bracket.budgets[rung + 1], followers)
                     if after is None or after.state == "running":
                         found.add(trial.number)
-                level = [followers[t.number] for t in best if t.number in followers]
+                    if after is not None:
+                        level.append(after)
                 rung += 1
         return found
 
@@ -173,12 +176,22 @@ class Brackets:
             if any(t.state == "running" for t in level):
                 return "wait", None, 0.0
             best = best_first(history, level)[: bracket.n_at(rung)]
+            level = []
             for trial in best:
-                if trial.number not in followers:
+                after = _after(history, trial, budget, followers)
+                if after is None:
                     return "promote", trial, budget
-            level = [followers[t.number] for t in best]
+                level.append(after)
         waits = any(t.state == "running" for t in level)
         return "wait" if waits else "closed", None, 0.0
+
+
+def _after(
+    history: History, trial: Trial, budget: float, followers: dict[int, Trial]
+) -> Trial | None:
+    """The trial that stands for an architecture at the next budget; itself where it had that."""
+    after = followers.get(trial.number)
+    return trial if after is None and history.level(trial.budget) >= budget else after
 
 
 @dataclass(frozen=True)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from typing import Any, Protocol, runtime_checkable
 
 from archwright.errors import InputError
@@ -59,8 +59,23 @@ def check_arguments(
         raise InputError(f"eta must be a number above {least_eta:g}, got {eta!r}")
 
 
+def known_budgets(evaluator: Any) -> tuple[float | None, tuple[float, ...] | None]:
+    """What an evaluation in full costs, and the budgets there are; None where nothing says so.
+
+    Read from the evaluator's ``full_budget`` and ``budgets``.
+    """
+    given = getattr(evaluator, "budgets", None)
+    budgets = None if given is None or None in given or not len(given) else tuple(given)
+    full = getattr(evaluator, "full_budget", None)
+    return (budgets[-1] if full is None and budgets else full), budgets
+
+
 def ladder(
-    min_budget: float | None, max_budget: float | None, eta: float, full: float | None
+    min_budget: float | None,
+    max_budget: float | None,
+    eta: float,
+    full: float | None,
+    available: Sequence[float] | None = None,
 ) -> tuple[float, ...]:
     """Budgets that grow by `eta` up to the largest, in ascending order.
 
@@ -70,13 +85,14 @@ def ladder(
         max_budget: the largest; None: `full`.
         eta: the factor from one to the next.
         full: what an evaluation in full costs, or None where that is unknown.
+        available: the budgets there are; each is replaced by the next larger of these.
 
     Where the largest is a whole number the others are rounded to whole ones: epochs are not cut.
 
     Raises:
         InputError: the largest is unknown, or below the smallest.
 
-    >>> ladder(1, None, 3, 81), ladder(None, 10, 3, None), ladder(12, 200, 200 / 12, None)
+    >>> ladder(1, None, 3, 81), ladder(None, 10, 3, None), ladder(None, None, 3, 200, (12, 200))
     ((1, 3, 9, 27, 81), (1, 3, 10), (12, 200))
     """
     top = full if max_budget is None else max_budget
@@ -97,7 +113,9 @@ def ladder(
         )
     n_steps = int(math.log(top / low) / math.log(eta) + 1e-9)
     budgets = {top / eta**k for k in range(n_steps + 1)}
-    if float(top).is_integer():
+    if available is not None:
+        budgets = {min((a for a in available if a >= b), default=top) for b in budgets}
+    elif float(top).is_integer():
         budgets = {float(round(b)) if b >= 1 else b for b in budgets}
     return tuple(int(b) if float(b).is_integer() else b for b in sorted(budgets))
 

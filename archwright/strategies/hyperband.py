@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from math import ceil
 from random import Random
@@ -51,9 +51,9 @@ class Hyperband:
     def __post_init__(self) -> None:
         check_arguments(self.min_budget, self.max_budget, self.eta)
 
-    def check_budget(self, full: float | None) -> None:
-        """Refuse a search whose budgets cannot be told; `full`: of an evaluation in full."""
-        ladder(self.min_budget, self.max_budget, self.eta, full)
+    def check_budget(self, full: float | None, available: Sequence[float] | None = None) -> None:
+        """Refuse a search whose budgets cannot be told: see `ladder`."""
+        ladder(self.min_budget, self.max_budget, self.eta, full, available)
 
     def propose(self, history: History, rng: Random) -> Proposal | None:
         """See `Strategy.propose`."""
@@ -75,12 +75,14 @@ class Hyperband:
         budgets = self.budgets(history)
         most = len(budgets) - 1
         s = most - index % (most + 1)
-        size = ceil((most + 1) / (s + 1) * self.eta**s - 1e-9)
-        return Bracket(size, budgets[most - s :], self.eta)
+        size = ceil((most + 1) / (s + 1) * budgets[-1] / budgets[most - s] - 1e-9)
+        return Bracket(size, budgets[most - s :])
 
     def budgets(self, history: History) -> tuple[float, ...]:
         """See `MultiFidelity.budgets`."""
-        return ladder(self.min_budget, self.max_budget, self.eta, history.full_budget)
+        return ladder(
+            self.min_budget, self.max_budget, self.eta, history.full_budget, history.budgets
+        )
 
     def entry_budget(self, history: History) -> float:
         """See `MultiFidelity.entry_budget`."""

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
+from math import floor
 from random import Random
 
 from archwright.errors import InputError
@@ -24,7 +26,7 @@ class SuccessiveHalving:
         min_budget: the smallest budget, in the evaluator's unit (epochs for training); None: up to
             three steps below the largest.
         max_budget: the largest; None: an evaluation in full.
-        eta: factor between budgets, and one in how many goes on.
+        eta: factor between budgets, and so one in how many goes on.
         n: architectures that begin a round; None: as many as leave one at the largest budget.
 
     Raises:
@@ -55,9 +57,9 @@ class SuccessiveHalving:
         if self.n is not None and self.n < 1:
             raise InputError(f"n must be at least 1, got {self.n}")
 
-    def check_budget(self, full: float | None) -> None:
-        """Refuse a search whose budgets cannot be told; `full`: of an evaluation in full."""
-        ladder(self.min_budget, self.max_budget, self.eta, full)
+    def check_budget(self, full: float | None, available: Sequence[float] | None = None) -> None:
+        """Refuse a search whose budgets cannot be told: see `ladder`."""
+        ladder(self.min_budget, self.max_budget, self.eta, full, available)
 
     def propose(self, history: History, rng: Random) -> Proposal | None:
         """See `Strategy.propose`."""
@@ -70,7 +72,9 @@ class SuccessiveHalving:
 
     def budgets(self, history: History) -> tuple[float, ...]:
         """See `MultiFidelity.budgets`."""
-        return ladder(self.min_budget, self.max_budget, self.eta, history.full_budget)
+        return ladder(
+            self.min_budget, self.max_budget, self.eta, history.full_budget, history.budgets
+        )
 
     def entry_budget(self, history: History) -> float:
         """See `MultiFidelity.entry_budget`."""
@@ -82,5 +86,5 @@ class SuccessiveHalving:
 
     def _brackets(self, history: History) -> Brackets:
         budgets = self.budgets(history)
-        size = self.n or max(1, round(self.eta ** (len(budgets) - 1)))
-        return Brackets(self, lambda _: Bracket(size, budgets, self.eta))
+        size = self.n or max(1, floor(budgets[-1] / budgets[0] + 1e-9))
+        return Brackets(self, lambda _: Bracket(size, budgets))

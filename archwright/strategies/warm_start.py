@@ -169,11 +169,11 @@ class WarmStart:
         if check is not None:
             check(space, objective)
 
-    def check_budget(self, full: float | None) -> None:
+    def check_budget(self, full: float | None, available: Sequence[float] | None = None) -> None:
         """Refuse what the strategy refuses of budgets."""
         check = getattr(self.wrapped, "check_budget", None)
         if check is not None:
-            check(full)
+            check(full, available)
 
     def propose(self, history: History, rng: Random) -> Proposal | None:
         """See `Strategy.propose`."""

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from typing import Any
 
 from archwright.errors import InputError
@@ -30,6 +30,7 @@ class History:
         seen: canonical form of every architecture that was started.
         full_budget: what an evaluation in full costs, in the evaluator's unit (epochs, ...); None
             where the evaluator does not say.
+        budgets: the budgets that the evaluator can be asked for, ascending; None: any.
 
     Trials may have different budgets. Their metrics are not comparable, so `best`, `ranking` and
     `front` put the largest budget reached first; in `complete` and `scores` they stand together.
@@ -49,10 +50,12 @@ class History:
         trials: Iterable[Trial] = (),
         *,
         full_budget: float | None = None,
+        budgets: Sequence[float] | None = None,
     ) -> None:
         self.space = space
         self.objective = objective
         self.full_budget = full_budget
+        self.budgets = None if budgets is None else tuple(budgets)
         self.trials: list[Trial] = []
         self.complete: list[Trial] = []
         self.scores: list[float] = []
@@ -63,7 +66,7 @@ class History:
         self._next = 0
         self._best: int | None = None
         self._best_level = -math.inf
-        self._budgets: set[float | None] = set()
+        self._given: set[float | None] = set()
         self._reached: dict[Architecture, float] = {}
         for trial in trials:
             self.add(trial)
@@ -107,7 +110,7 @@ class History:
                 and self._rank(trial) > self._rank(self.complete[self._best])
             ):
                 self._best, self._best_level = len(self.complete), level
-            self._budgets.add(trial.budget)
+            self._given.add(trial.budget)
             self.complete.append(trial)
             self.scores.append(score)
 
@@ -161,7 +164,7 @@ class History:
         Of the complete, feasible trials with the largest budget reached.
         """
         trials = self.complete
-        if len(self._budgets) > 1:
+        if len(self._given) > 1:
             trials = [t for t in trials if self.level(t.budget) == self._best_level]
         return [trials[i] for i in pareto_front([self.objective.values(t.metrics) for t in trials])]
 
