@@ -117,6 +117,8 @@ class _Several:
             return
         self.front = [f for f in self.front if not dominates(values, f)] + [values]
         volume = hypervolume(self.front, self.benchmark.reference)
+        if self.steps and volume <= self.steps[-1].value:  # it lies at the reference point's edge
+            return
         regret = 1.0 - volume / self.benchmark.volume
         if abs(regret) < 1e-12:
             regret = 0.0

@@ -16,7 +16,8 @@ _HOMES: dict[str, tuple[str, tuple[str, ...], bool, str]] = {
         "digits_cells:DigitsCells",
         (),
         False,
-        "3,255 small cells on scikit-learn's digits, in the package; options seed, epochs, minimize",
+        "3,255 small cells on scikit-learn's digits, in the package; options seed, epochs, "
+        "minimize",
     ),
     "hwnasbench": (
         "hwnasbench:HwNasBench",

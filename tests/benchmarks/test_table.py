@@ -1,0 +1,188 @@
+import math
+
+import pandas as pd
+import pytest
+
+from archwright.benchmarks import ListedSpace, Table, compare, run_strategy
+from archwright.errors import InputError
+from archwright.evaluators import Candidate
+from archwright.space import Branch, CellGraph, Choice, Decision, Space, choice
+
+
+def flat():
+    return Space({"a": choice([1, 2, 3]), "b": choice([1, 2, 3])})
+
+
+def rows(space, **more):
+    return {a: {"valid": a["a"] * 10.0 + a["b"], **more} for a in space.enumerate()}
+
+
+def test_a_mapping_pairs_and_a_frame_are_one_table():
+    space = flat()
+    mapping = rows(space, test=1.0, s=5.0)
+    frame = pd.DataFrame([{**a, **m} for a, m in mapping.items()])
+    given = [mapping, list(mapping.items()), frame]
+    tables = [Table(space, g, metric="valid", test_metric="test", cost="s") for g in given]
+    for table in tables:
+        assert table.optimum == 33.0
+        assert table.test_optimum == 1.0
+        assert table.evaluate(Candidate(space, space.default)) == {"valid": 11.0}
+        assert table.seconds(space.default) == 5.0
+        assert table.space is space
+    runs = [run_strategy(t, "evolution", queries=9).steps for t in tables]
+    assert runs[0] == runs[1] == runs[2]
+
+
+def test_a_frame_of_a_conditional_space_leaves_out_what_is_not_live():
+    kernel = Decision("op=conv/kernel", Choice((3, 5)))
+    space = Space(
+        [Decision("op", Choice(("conv", "skip")), branches=(Branch({"conv"}, [kernel]),))]
+    )
+    frame = pd.DataFrame(
+        {"op": ["conv", "conv", "skip"], "op=conv/kernel": [3, 5, None], "acc": [0.1, 0.2, 0.3]}
+    )
+    table = Table(space, frame, metric="acc")
+    assert table.optimum == 0.3
+    assert table.space is space
+    with pytest.raises(InputError, match="no column 'op'"):
+        Table(space, frame.drop(columns="op"), metric="acc")
+
+
+def test_minimize():
+    table = Table(flat(), rows(flat()), metric="valid", minimize=True)
+    assert table.optimum == 11.0
+    run = run_strategy(table, "random", queries=9)
+    assert run.last.value == 11.0
+    assert run.regret(9) == 0.0
+
+
+def test_a_table_with_gaps_sends_strategies_to_what_it_lists():
+    space = flat()
+    some = {a: m for a, m in rows(space).items() if (a["a"] + a["b"]) % 2 == 0}
+    table = Table(space, some, metric="valid")
+    assert isinstance(table.space, ListedSpace)
+    assert table.space.size == len(some) == 5
+    for name in ("random", "evolution", "local", "grid", "genetic"):
+        run = run_strategy(table, name, queries=50)
+        assert (run.queries, run.ended) == (5, "exhausted"), name
+        assert run.queries_to_optimum <= 5
+
+
+def test_a_strategy_that_leaves_the_list_is_not_charged_and_is_told():
+    from archwright.strategies import random_proposal
+    from archwright.trials import Proposal
+
+    space = flat()
+    listed = [a for a in space.enumerate() if a["a"] == a["b"]]
+
+    class Wanders:
+        def propose(self, history, rng):
+            new = [a for a in space.enumerate() if history.is_new(a)]
+            if len(new) > 5:
+                return Proposal(next(a for a in new if a not in listed))
+            assert sum(t.state == "infeasible" for t in history.trials) == 4
+            return random_proposal(history, rng)
+
+    table = Table(space, {a: {"valid": a["a"]} for a in listed}, metric="valid")
+    run = run_strategy(table, Wanders(), queries=10)
+    assert (run.queries, run.ended) == (3, "exhausted")
+
+
+def test_canonical_duplicates_answer_with_the_first_row():
+    cell = CellGraph.on_edges(
+        "cell", 1, 1, {(0, 1): "cell/0-1"}, output="last", zero="none", identity="skip"
+    )
+    space = Space({"cell/0-1": choice(["none", "skip", "conv"]), "bias": choice([0, 1])})
+    space = Space(space.decisions, cells=[cell])
+    table = Table(
+        space, {a: {"valid": float(i)} for i, a in enumerate(space.enumerate())}, metric="valid"
+    )
+    assert table.space.size == 6
+    assert len(table.source) == len({space.canonical(a) for a in space.enumerate()})
+
+
+def test_budgets():
+    space = flat()
+    made = [
+        (a, {"valid": a["a"] * e, "epochs": e, "s": 2.0 * e})
+        for a in space.enumerate()
+        for e in (9, 1, 3)
+    ]
+    table = Table(space, made, metric="valid", budget="epochs", cost="s")
+    assert table.budgets == (1, 3, 9)
+    a = space.default
+    assert table.read(a, 2).metrics == {"valid": 3.0}
+    assert (table.seconds(a, 1), table.seconds(a, 3), table.seconds(a)) == (2.0, 6.0, 18.0)
+    assert table.optimum == 27.0
+    with pytest.raises(InputError, match="largest budget is 9"):
+        table.read(a, 10)
+    with pytest.raises(InputError, match="none at"):
+        Table(space, made[:-1], metric="valid", budget="epochs")
+    with pytest.raises(InputError, match="full trainings only"):
+        Table(space, rows(space), metric="valid").read(a, 3)
+
+
+def test_a_cost_may_be_a_function():
+    table = Table(flat(), rows(flat()), metric="valid", cost=lambda a: 7.0 * a["a"])
+    assert table.seconds({"a": 2, "b": 1}) == 14.0
+
+
+def test_limits_count_for_the_optimum():
+    made = {a: {"valid": float(a["a"]), "size": float(a["a"] + a["b"])} for a in flat().enumerate()}
+    table = Table(flat(), made, metric="valid", limits={"size": 3})
+    assert table.optimum == 2.0
+    run = run_strategy(table, "random", queries=9)
+    assert (run.last.value, run.last.regret) == (2.0, 0.0)
+
+
+BAD = {
+    "no row": ({}, {}, "at least two"),
+    "one row": ([({"a": 1, "b": 1}, {"valid": 1.0})], {}, "at least two"),
+    "missing metric": (rows(flat()), {"metric": "vald"}, "did you mean 'valid'"),
+    "missing test": (rows(flat()), {"test_metric": "test"}, "has no 'test'"),
+    "missing cost": (rows(flat()), {"cost": "s"}, "has no 's'"),
+    "nan": (rows(flat()) | {Space({"a": choice([1])}).default: {}}, {}, "no value for it"),
+    "foreign": ([({"a": 9, "b": 1}, {"valid": 1.0})], {}, "row 0 .* nearest value is 3"),
+    "no pair": ([{"a": 1}], {}, "row 0 .* must be a pair"),
+    "no rows": (3, {}, "rows must be"),
+    "no mapping": ([({"a": 1, "b": 1}, 0.5)], {}, "expected a mapping"),
+    "text": ([({"a": 1, "b": 1}, {"valid": "high"})], {}, "must be a number, got 'high'"),
+    "minimize": (rows(flat()), {"minimize": ["size"]}, "minimize names 'size'"),
+}
+
+
+@pytest.mark.parametrize("case", BAD)
+def test_bad_tables_are_refused(case):
+    given, how, message = BAD[case]
+    with pytest.raises(InputError, match=message):
+        Table(flat(), given, **({"metric": "valid"} | how))
+
+
+@pytest.mark.parametrize("value", [math.nan, math.inf])
+def test_what_is_not_finite_is_refused(value):
+    made = rows(flat())
+    made[next(iter(made))] = {"valid": value}
+    with pytest.raises(InputError, match="without results"):
+        Table(flat(), made, metric="valid")
+
+
+def test_contradicting_rows_are_refused_and_equal_ones_are_not():
+    made = list(rows(flat()).items())
+    assert Table(flat(), made + made[:1], metric="valid").optimum == 33.0
+    again = [(made[0][0], {"valid": 99.0})]
+    with pytest.raises(InputError, match="contradicts an earlier row"):
+        Table(flat(), made + again, metric="valid")
+
+
+def test_a_table_is_compared_like_any_benchmark():
+    table = Table(flat(), rows(flat()), metric="valid", name="mine", dataset="here")
+    result = compare(table, ["evolution"], seeds=2, queries=9)
+    assert [(r["benchmark"], r["dataset"]) for r in result.records()] == [("mine", "here")] * 4
+
+
+def test_a_table_is_an_evaluator():
+    from archwright.runs import search
+
+    table = Table(flat(), rows(flat()), metric="valid")
+    found = search(table.space, table, maximize="valid", strategy="random", trials=9, workers=0)
+    assert found.best.metrics["valid"] == 33.0
