@@ -86,8 +86,8 @@ class TPE:
     Args:
         n_initial: random architectures before the model is asked.
         n_candidates: how many draws are compared for each decision.
-        multivariate: whether decisions are modelled together (for those live under the same
-            conditions) in place of one by one.
+        multivariate: whether the decisions that are always live are modelled together, in place of
+            one by one; None: with a single objective, as Optuna does.
 
     Raises:
         InputError: a number below 1.
@@ -101,7 +101,7 @@ class TPE:
 
     n_initial: int = 10
     n_candidates: int = 24
-    multivariate: bool = False
+    multivariate: bool | None = None
 
     def __post_init__(self) -> None:
         check_counts(n_initial=self.n_initial, n_candidates=self.n_candidates)
@@ -114,7 +114,6 @@ class TPE:
                 n_startup_trials=self.n_initial,
                 n_ei_candidates=self.n_candidates,
                 multivariate=self.multivariate,
-                group=self.multivariate,
                 constant_liar=True,
                 seed=seed,
             )
