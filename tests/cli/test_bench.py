@@ -1,0 +1,158 @@
+import csv
+import re
+import subprocess
+import sys
+
+import pandas as pd
+import pytest
+from typer.testing import CliRunner
+
+from archwright.benchmarks import synthetic
+from archwright.cli.app import app
+
+runner = CliRunner()
+
+
+def invoke(*words):
+    return runner.invoke(app, ["bench", *[str(w) for w in words]])
+
+
+def quick(*words):
+    return invoke(
+        "--benchmark", "synthetic-needle", "--seeds", 3, "--queries", 30, "--workers", 0, *words
+    )
+
+
+def test_a_table_comes_out():
+    done = quick()
+    assert done.exit_code == 0, done.output
+    for word in ("random", "local", "evolution", "regret@20", "3 seeds", "Wilcoxon"):
+        assert word in done.stdout
+
+
+def test_files_are_written(tmp_path):
+    done = quick("--csv", tmp_path / "a" / "runs.csv", "--out", tmp_path / "out", "--quiet")
+    assert done.exit_code == 0, done.output
+    with open(tmp_path / "a" / "runs.csv", encoding="utf-8") as file:
+        rows = list(csv.reader(file))
+    assert rows[0] == [
+        "benchmark",
+        "dataset",
+        "strategy",
+        "seed",
+        "queries_to_optimum",
+        "regret_20",
+        "regret_50",
+        "regret_100",
+        "regret_200",
+        "simulated_s",
+        "own_s",
+    ]
+    assert len(rows) == 1 + 9
+    names = {p.name for p in (tmp_path / "out").iterdir()}
+    stem = "synthetic-needle-made-up"
+    assert names == {"runs.csv", "table.txt", "index.html", f"{stem}.png", f"{stem}.svg"}
+    text = (tmp_path / "out" / "table.txt").read_text(encoding="utf-8")
+    assert text == done.stdout
+    assert str(tmp_path / "a" / "runs.csv") in done.stderr
+
+
+def test_options_of_strategies_and_benchmarks():
+    done = quick("--strategies", "evolution:population=5:sample=2,evolution")
+    assert done.exit_code == 0, done.output
+    assert "evolution:population=5:sample=2" in done.stdout
+    done = invoke(
+        "--benchmark",
+        "synthetic-needle:seed=3,synthetic-additive",
+        *["--seeds", "2", "--queries", "9", "--workers", "0"],
+    )
+    assert done.exit_code == 0, done.output
+    assert "synthetic-needle on" in done.stdout
+    assert "synthetic-additive on" in done.stdout
+
+
+def test_one_process_or_two_say_the_same():
+    def numbers(workers):
+        done = invoke(
+            *["--benchmark", "synthetic-additive", "--seeds", "4", "--queries", "40", "--workers"],
+            workers,
+        )
+        assert done.exit_code == 0, done.output
+        return [re.sub(r"\S+$", "", line) for line in done.stdout.splitlines()]
+
+    assert numbers(0) == numbers(2)
+
+
+def test_simulated_seconds_end_a_run():
+    done = quick("--simulated-seconds", 600)
+    assert done.exit_code == 0, done.output
+    assert re.search(r"random .* 600 ", done.stdout)
+
+
+def test_the_list():
+    done = invoke("--list")
+    assert done.exit_code == 0
+    for name in ("digits-cells", "nasbench101", "nasbench201", "nasbench301", "hwnasbench"):
+        assert name in done.stdout
+
+
+BAD = [
+    (("--seeds", 0), "--seeds must be at least 1"),
+    (("--queries", 0), "--queries must be at least 1"),
+    (("--workers", -1), "--workers must be at least 0"),
+    (("--simulated-seconds", 0), "above 0"),
+    (("--benchmark", "nasbench2O1"), "did you mean 'nasbench201'"),
+    (("--benchmark", ""), "--benchmark is empty"),
+    (("--benchmark", "synthetic-needle:size"), "options as name=value"),
+    (("--benchmark", "nasbench201:epoch=3", "--data", "."), "has no such option"),
+    (("--benchmark", "synthetic-needle", "--dataset", "x"), "has no data sets"),
+    (("--benchmark", "nasbench201", "--dataset", "cifar"), "unknown data set"),
+    (("--benchmark", "nasbench201", "--dataset", ","), "--dataset is empty"),
+    (("--benchmark", "nasbench201", "--data", "."), "found none of"),
+    (("--data", "nowhere"), "--data: there is no file"),
+    (("--strategies", "evolutoin"), "did you mean 'evolution'"),
+    (("--strategies", ","), "at least one"),
+    (("--strategies", "evolution:populaton=3"), "did you mean 'population'"),
+    (("--strategies", "evolution:population=0"), "population must be at least 1"),
+    (("--strategies", "evolution:population=many"), "population"),
+    (("--strategies", "evolution:population=3:population=4"), "given twice"),
+    (("--strategies", "random,random"), "two strategies"),
+    (("--csv", "."), "is a folder"),
+    (("--out", "file.txt"), "is a file"),
+]
+
+
+@pytest.mark.parametrize(("words", "message"), BAD)
+def test_bad_input_is_one_sentence_and_code_2(words, message, tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "file.txt").write_text("")
+    monkeypatch.delenv("ARCHWRIGHT_DATA", raising=False)
+    done = invoke(*words)
+    assert done.exit_code == 2, done.output
+    assert message in re.sub(r"\s+", " ", done.stderr)
+    assert "Traceback" not in done.output
+
+
+def test_the_command_is_the_call():
+    from archwright.benchmarks import compare
+
+    result = compare(synthetic("needle"), "random,local,evolution", seeds=3, queries=30)
+    first = result.table().splitlines()[2].split()
+    assert quick().stdout.splitlines()[2].split()[:-1] == first[:-1]
+
+
+@pytest.mark.integration
+def test_help_and_start_bring_nothing_heavy():
+    code = (
+        "import sys\nimport archwright.cli.app\n"
+        "assert not {'torch', 'numpy', 'pandas', 'scipy'} & set(sys.modules)"
+    )
+    subprocess.run([sys.executable, "-c", code], check=True)
+    assert "archwright bench" in invoke("--help").stdout
+
+
+def test_a_table_of_runs_reads_with_pandas(tmp_path):
+    quick("--csv", tmp_path / "runs.csv")
+    frame = pd.read_csv(tmp_path / "runs.csv")
+    assert frame["seed"].tolist() == [0, 1, 2] * 3
+    assert frame["regret_200"].isna().all()
