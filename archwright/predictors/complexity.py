@@ -7,7 +7,7 @@ from random import Random
 from archwright.predictors.graphs import cell_graph
 from archwright.space import Architecture, Space
 
-_N_DRAWN = 500
+_N_DRAWN = 300
 
 
 def complexity(space: Space, architecture: Architecture) -> int:

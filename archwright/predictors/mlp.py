@@ -6,9 +6,7 @@ in one batched multiplication, which costs less than one network's step does the
 
 from __future__ import annotations
 
-import hashlib
 import itertools
-from collections import OrderedDict
 from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Literal
@@ -17,14 +15,10 @@ import numpy as np
 import numpy.typing as npt
 
 from archwright.errors import InputError
+from archwright.predictors.memo import Memo
 
 Array = npt.NDArray[np.float32]
 Loss = Literal["mae", "mse"]
-
-# Fits that were made before, by all that determines them: a search that is replayed, or asked
-# twice, need not train again. It holds nothing that the arguments do not determine.
-_FITTED: OrderedDict[bytes, MlpEnsemble] = OrderedDict()
-_MOST_FITTED = 16
 
 
 @dataclass(frozen=True)
@@ -89,16 +83,32 @@ class MlpEnsemble:
         if x.ndim != 2 or y.shape != (len(x),) or not len(x):
             raise InputError(f"expected n x f features and n targets, got {x.shape}, {y.shape}")
         options = (seed, n_networks, depth, width, learning_rate, epochs, batch, max_steps)
-        digest = hashlib.blake2b(repr((*options, loss, share, x.shape)).encode(), digest_size=16)
-        for part in (x, y, weights if weights is not None else np.ones(0)):
-            digest.update(np.ascontiguousarray(part).tobytes())
-        key = digest.digest()
-        if key in _FITTED:
-            _FITTED.move_to_end(key)
-            return _FITTED[key]
+        w = np.ones(len(x)) if weights is None else weights / weights.mean()
+
+        def train() -> MlpEnsemble:
+            return cls._trained(x, y, w, *options, loss, share)
+
+        return _FITTED.of([x, y, w], *options, loss, share, make=train)
+
+    @classmethod
+    def _trained(
+        cls,
+        x: npt.NDArray[np.float64],
+        y: npt.NDArray[np.float64],
+        w: npt.NDArray[np.float64],
+        seed: int,
+        n_networks: int,
+        depth: int,
+        width: int,
+        learning_rate: float,
+        epochs: int,
+        batch: int,
+        max_steps: int,
+        loss: Loss,
+        share: float,
+    ) -> MlpEnsemble:
         rng = np.random.default_rng(seed)
         centre, scale = float(y.mean()), float(y.std()) or 1.0
-        w = np.ones(len(x)) if weights is None else weights / weights.mean()
         trainer = _Trainer(rng, [x.shape[1], *[width] * depth, 1], n_networks, loss)
         n = max(1, round(share * len(x)))
         kept = rng.permuted(np.tile(np.arange(len(x)), (n_networks, 1)), axis=1)[:, :n]
@@ -113,10 +123,7 @@ class MlpEnsemble:
             rows = order[:, at * batch : (at + 1) * batch]
             rate = learning_rate * 0.5 * (1 + np.cos(np.pi * step / total))
             trainer.step(xs[rows], ys[rows, None], ws[rows, None], rate)
-        made = _FITTED[key] = cls(tuple(trainer.layers), centre, scale)
-        if len(_FITTED) > _MOST_FITTED:
-            _FITTED.popitem(last=False)
-        return made
+        return cls(tuple(trainer.layers), centre, scale)
 
     def predict(self, x: npt.NDArray[np.float64]) -> npt.NDArray[np.float64]:
         """What each network predicts, shape (n_networks, n)."""
@@ -126,6 +133,9 @@ class MlpEnsemble:
         w, b = self.layers[-1]
         found: npt.NDArray[np.float64] = (a @ w + b)[..., 0].astype(np.float64)
         return found * self.scale + self.centre
+
+
+_FITTED: Memo[MlpEnsemble] = Memo(16)
 
 
 class _Trainer:

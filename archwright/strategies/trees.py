@@ -12,6 +12,7 @@ import numpy.typing as npt
 
 from archwright.errors import InputError
 from archwright.predictors.gp import expected_improvement, normal_scores
+from archwright.predictors.memo import Memo
 from archwright.space import Architecture, Space
 from archwright.strategies.base import random_proposal
 from archwright.strategies.population import refuse_several
@@ -161,6 +162,10 @@ class _Forest:
 
     @classmethod
     def fit(cls, x: npt.NDArray[np.float32], y: Scores, *, n_trees: int, seed: int) -> _Forest:
+        return _FITTED.of([x, y], n_trees, seed, make=lambda: cls._grown(x, y, n_trees, seed))
+
+    @classmethod
+    def _grown(cls, x: npt.NDArray[np.float32], y: Scores, n_trees: int, seed: int) -> _Forest:
         from sklearn.tree import DecisionTreeRegressor
 
         rng = np.random.default_rng(seed)
@@ -180,3 +185,6 @@ class _Forest:
         predicted = np.array([tree.value[tree.apply(x), 0, 0] for tree in self._trees])
         # Where all trees agree there is still a little to gain, so that means decide.
         return predicted.mean(axis=0), np.maximum(predicted.std(axis=0), 1e-6)
+
+
+_FITTED: Memo[_Forest] = Memo(128)
