@@ -558,7 +558,7 @@ REFERENCES: dict[str, Reference] = {
             "1310.5738",
         ),
         Reference(
-            "white2021bananas",
+            "white2019",
             "C. White, W. Neiswanger, Y. Savani",
             "BANANAS: Bayesian Optimization with Neural Architectures for Neural Architecture "
             "Search",
@@ -628,7 +628,7 @@ METHODS: dict[str, tuple[str, ...]] = {
     "reinforce": ("zoph2017", "williams1992"),
     "ppo": ("zoph2018", "schulman2017"),
     "q_learning": ("baker2017",),
-    "bananas": ("white2021bananas",),
+    "bananas": ("white2019",),
     "gp": ("snoek2012", "hutter2013"),
     "nas_bowl": ("ru2021",),
     "npenas": ("wei2022",),
