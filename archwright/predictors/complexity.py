@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from bisect import bisect_right
 from random import Random
 
 from archwright.predictors.graphs import cell_graph
@@ -61,7 +62,11 @@ class Levels:
 
     def of(self, architecture: Architecture) -> int:
         """The level of an architecture, from 0 for the simplest."""
-        return sum(start <= self.complexity(architecture) for start in self._starts)
+        return self.at(self.complexity(architecture))
+
+    def at(self, complexity: int) -> int:
+        """The level of a complexity."""
+        return bisect_right(self._starts, complexity)
 
     def complexity(self, architecture: Architecture) -> int:
         """The complexity of an architecture, remembered."""

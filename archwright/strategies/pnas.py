@@ -113,13 +113,14 @@ class PNAS:
                 continue
             parent = parents[i % len(parents)]
             here = parent.architecture
+            reached = levels.complexity(here)
             for _ in range(_MOST_STEPS):
                 child = space.mutate(here, rng=rng)
-                if levels.complexity(child) > levels.complexity(here):
-                    here = child
-                    if levels.of(here) >= level:
+                if (more := levels.complexity(child)) > reached:
+                    here, reached = child, more
+                    if levels.at(reached) >= level:
                         break
-            if levels.of(here) == level:
+            if levels.at(reached) == level:
                 pool.add(here, parent.number)
         return pool
 
