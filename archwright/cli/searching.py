@@ -135,6 +135,22 @@ def search(
             rich_help_panel=GOAL,
         ),
     ] = "evolution",
+    warm_start: Annotated[
+        Path | None,
+        typer.Option(
+            metavar="DIR",
+            help="Begin with the best networks of an earlier run, of these data or others.",
+            rich_help_panel=GOAL,
+        ),
+    ] = None,
+    stopping: Annotated[
+        str | None,
+        typer.Option(
+            metavar="NAME",
+            help="Stop trainings early that fall behind: median.",
+            rich_help_panel=BUDGET,
+        ),
+    ] = None,
     maximize: Annotated[
         list[str] | None,
         typer.Option(
@@ -262,8 +278,11 @@ def search(
     for text in limit or []:
         split_limit(text)
     from archwright.strategies import STRATEGIES
+    from archwright.strategies.stopping import STOPPING
 
     check_name("strategy", strategy, STRATEGIES)
+    if stopping is not None:
+        check_name("stopping rule", stopping, STOPPING)
     if space != "auto":
         check_name("space", space, [*space_names(), "auto"])
     limits = parse_limits(limit or [])
@@ -283,6 +302,8 @@ def search(
             "skip-unreadable": skip_unreadable,
             "space": space,
             "strategy": strategy,
+            "warm-start": warm_start,
+            "stopping": stopping,
             "maximize": maximize,
             "minimize": minimize,
             "limit": limit,
@@ -312,6 +333,8 @@ def search(
                 minimize=minimize or None,
                 limits=limits or None,
                 strategy=strategy,
+                first=warm_start,
+                stopping=stopping,
                 trials=trials,
                 minutes=minutes,
                 workers=workers,
