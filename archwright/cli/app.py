@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import inspect
+import os
 from collections.abc import Callable
 from typing import Annotated
 
@@ -96,4 +97,6 @@ _add("What there is", spaces, strategies)
 
 def main() -> None:
     """Run the command line (the entry point of the ``archwright`` script)."""
+    # Before torch reads it; why: see executors.processes.
+    os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")
     app(prog_name="archwright")

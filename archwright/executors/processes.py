@@ -111,12 +111,16 @@ class Processes:
     def _new_pool(self) -> ProcessPoolExecutor:
         threads = str(self.n_threads)
         names = ("OMP_NUM_THREADS", "MKL_NUM_THREADS", "OPENBLAS_NUM_THREADS")
+        environment = dict.fromkeys(names, threads)
+        # Threads that wait by spinning take the cores from each other where something else runs
+        # too: a training of two threads then took twenty times as long.
+        environment["OMP_WAIT_POLICY"] = os.environ.get("OMP_WAIT_POLICY", "PASSIVE")
         return ProcessPoolExecutor(
             max_workers=1,
             timeout=None,
             initializer=_begin_worker,
             initargs=(os.getpid(),),
-            env=dict.fromkeys(names, threads),
+            env=environment,
         )
 
     def _drop(self, slot: int) -> None:

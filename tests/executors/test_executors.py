@@ -55,6 +55,9 @@ def test_one_death_is_one_failure():
         assert not hangs.done()
         pid = executor.submit(_pid).result(timeout=60)
         assert pid != os.getpid()
+        # Threads that spin while they wait would starve whatever runs beside them.
+        policy = executor.submit(os.getenv, "OMP_WAIT_POLICY").result(timeout=60)
+        assert policy == os.environ.get("OMP_WAIT_POLICY", "PASSIVE")
         assert executor.kill(hangs)
         with pytest.raises(Exception):  # noqa: B017, PT011
             hangs.result(timeout=60)
