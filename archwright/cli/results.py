@@ -197,6 +197,7 @@ def trials_table(result: Result, n: int, *, width: int = 80) -> Any:
     """
     from rich.table import Table
 
+    from archwright.report.facts import origin_of
     from archwright.report.numbers import amount, duration, label
 
     metrics = list(result.objective.metrics)
@@ -204,18 +205,14 @@ def trials_table(result: Result, n: int, *, width: int = 80) -> Any:
     n_shown = min(n, len(result.history.complete))
     title = "The best trial" if n_shown == 1 else f"The best {n_shown} trials"
     table = Table(title=title, title_justify="left")
-    order = sorted(
-        result.history.complete, key=lambda t: result.objective.score(t.metrics), reverse=True
-    )
+    order = result.history.ranking
     front = {t.number for t in result.front} if not result.objective.single else set()
     shown = order[:n]
     columns = {"trial": [f"{'*' * (t.number in front)}{t.number}" for t in shown]}
     for m in metrics:
         columns[label(m)] = [amount(m, t.metrics[m]) if m in t.metrics else "" for t in shown]
     columns["took"] = [duration(t.seconds) if t.seconds else "" for t in shown]
-    columns["origin"] = [
-        t.origin + (f" of {t.parent}" if t.parent is not None else "") for t in shown
-    ]
+    columns["origin"] = [origin_of(result, t) for t in shown]
     widths = {head: max(map(len, [*head.split(), *cells])) for head, cells in columns.items()}
     costs = [label(m) for m in reversed(metrics) if m not in result.objective.metrics]
     goals = [label(m) for m in reversed(result.objective.metrics[1:])]

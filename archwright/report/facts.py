@@ -169,10 +169,29 @@ def winner(result: Result) -> Trial | None:
     return result.history.best
 
 
+def comparable(result: Result, trial: Trial) -> bool:
+    """Whether a trial had the largest budget that was reached, as the best one has."""
+    history = result.history
+    best = history.best
+    return best is None or history.level(trial.budget) == history.level(best.budget)
+
+
+def origin_of(result: Result, trial: Trial) -> str:
+    """Where a trial comes from, and its budget where trials have several."""
+    text = trial.origin + (f" of {trial.parent}" if trial.parent is not None else "")
+    several = any(t.budget != trial.budget for t in result.trials)
+    return text + (f", budget {trial.budget:g}" if several and trial.budget is not None else "")
+
+
 def best_so_far(result: Result) -> list[tuple[int, Trial]]:
-    """The trials that were the best when they finished, with their position in that order."""
+    """The trials that were the best when they finished, with their position in that order.
+
+    Where trials had several budgets, of those with the largest one reached.
+    """
     goal, found, best = result.objective.primary, [], -math.inf
     for n, trial in evaluated(result):
+        if not comparable(result, trial):
+            continue
         v = value(trial, goal.metric)
         if trial.state != "complete" or v is None or not result.objective.feasible(trial.metrics):
             continue
@@ -206,6 +225,7 @@ def random_line(result: Result, *, keep: int = 80) -> Line | None:
         for t in result.trials
         if t.origin in _DRAWN
         and t.state == "complete"
+        and comparable(result, t)
         and result.objective.feasible(t.metrics)
         and (v := value(t, goal.metric)) is not None
     ]

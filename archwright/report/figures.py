@@ -191,7 +191,7 @@ def curves(result: Result, *, n_trials: int = 6) -> list[Chart]:
     """Learning curves of the final networks and of the best trials: the metric, then the losses."""
     goal = result.objective.primary
     ranked = sorted(
-        (t for t in result.history.complete if len(t.curve) > 1),
+        (t for t in result.history.complete if len(t.curve) > 1 and facts.comparable(result, t)),
         key=lambda t: (t is facts.winner(result), result.objective.score(t.metrics)),
         reverse=True,
     )[:n_trials]

@@ -521,12 +521,12 @@ def _trials(result: Result) -> str:
     rows = []
     for t in shown:
         cells = [_cell(str(t.number), t.number)]
-        why = f' title="{escape(facts.last_line(t.error))}"' if t.error else ""
+        why = t.error or t.note
+        why = f' title="{escape(facts.last_line(why))}"' if why else ""
         cells.append(f'<td><span class="pill {t.state}"{why}>{t.state}</span></td>')
         cells += [_number(m, facts.value(t, m)) for m in metrics]
         cells.append(_cell(duration(t.seconds) if t.seconds else "", t.seconds or ""))
-        origin = t.origin + (f" of {t.parent}" if t.parent is not None else "")
-        cells.append(f"<td>{escape(origin)}</td>")
+        cells.append(f"<td>{escape(facts.origin_of(result, t))}</td>")
         decisions = ", ".join(f"{k} = {_value(v)}" for k, v in t.architecture.items())
         if len(decisions) > 60:
             decisions = (

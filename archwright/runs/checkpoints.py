@@ -61,17 +61,18 @@ class Checkpoints:
 
 def in_full(history: History) -> float:
     """What the trials so far cost, in evaluations in full; a continued one costs the difference."""
-    full = history.level(None)
+    full = history.full_budget
     # Where nothing says what full is, every evaluation counts as one.
     shares = {
-        t.number: 1.0 if (level := history.level(t.budget)) == full else level / full
+        t.number: 1.0 if full is None or t.budget is None else t.budget / full
         for t in history.trials
     }
     total = 0.0
     for trial in history.trials:
         if trial.state != "infeasible":
-            before = 0.0 if trial.continues is None else shares.get(trial.continues, 0.0)
-            total += shares[trial.number] - before
+            total += shares[trial.number]
+            if trial.continues is not None and full is not None:
+                total -= shares.get(trial.continues, 0.0)
     return total
 
 

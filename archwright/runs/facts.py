@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from archwright.errors import InputError
+from archwright.runs.checkpoints import in_full
 from archwright.runs.plan import Plan
 from archwright.runs.record import STUDY
 from archwright.space import Space
@@ -93,7 +94,7 @@ def random_facts(
     elif other is not None:
         trials = other.complete
         n_made = sum(t.state != "infeasible" for t in other.trials)
-        n_wanted = sum(t.state != "infeasible" for t in history.trials)
+        n_wanted = round(in_full(history))
         note = f"random search with {n_made} trials, run beside this search"
         if n_made < n_wanted:
             note += f" (the time did not suffice for all {n_wanted})"

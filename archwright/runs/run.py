@@ -331,9 +331,7 @@ class Run:
         """Random search with as many trials, on its own record."""
         if isinstance(self.strategy, RandomSearch):
             return
-        n_trials = sum(t.state != "infeasible" for t in history.trials)
-        if multi_fidelity(self.strategy) is not None and history.full_budget is not None:
-            n_trials = max(1, round(in_full(history)))
+        n_trials = max(1, round(in_full(history)))
         other = History(self.space, self.objective, full_budget=history.full_budget)
         ledger = self._ledger("random")
         finished, running = ledger.load()
