@@ -6,7 +6,7 @@ from bisect import bisect_right
 from random import Random
 
 from archwright.predictors.graphs import cell_graph
-from archwright.space import Architecture, Space
+from archwright.space import Architecture, Real, Space
 
 _N_DRAWN = 300
 
@@ -18,7 +18,7 @@ def complexity(space: Space, architecture: Architecture) -> int:
       does not reach the output is gone.
     - Else, in a space where some decisions are live under conditions only: the number of live
       decisions; for a repeated block that is its depth.
-    - Else the number of decisions that are not at their default.
+    - Else the number of decisions that are not at their default, real numbers left out.
 
     >>> from archwright.space import Choice, Space
     >>> space = Space({"a": Choice((1, 2)), "b": Choice((1, 2))})
@@ -29,7 +29,11 @@ def complexity(space: Space, architecture: Architecture) -> int:
         return sum(graph.n_operations for graph in cell_graph(space, architecture).values())
     if any(decision.branches for decision in space.decisions):
         return len(architecture)
-    return sum(value != space.decision(path).default for path, value in architecture.items())
+    found = 0
+    for path, value in architecture.items():
+        decision = space.decision(path)
+        found += value != decision.default and not isinstance(decision.domain, Real)
+    return found
 
 
 class Levels:
@@ -41,9 +45,9 @@ class Levels:
 
     >>> from archwright.space import Choice, Space
     >>> space = Space({name: Choice((0, 1)) for name in "abcd"})
-    >>> levels = Levels(space, 3)  # one or no part, two or more
+    >>> levels = Levels(space, 3)  # at most one decision changed, two, more
     >>> levels.n, levels.of(space.default)
-    (2, 0)
+    (3, 0)
     """
 
     def __init__(self, space: Space, n: int) -> None:
@@ -51,8 +55,13 @@ class Levels:
         # From the space alone: always the same draws.
         rng = Random(0)
         drawn = sorted(complexity(space, space.sample(rng=rng)) for _ in range(_N_DRAWN))
-        starts = (drawn[len(drawn) * i // n] for i in range(1, n))
-        self._starts = sorted({start for start in starts if start > drawn[0]})
+        # A level ends when it holds about its share; what is rare is no level of its own.
+        self._starts: list[int] = []
+        least, begun = 0.8 * len(drawn) / n, 0
+        for i in range(1, len(drawn)):
+            if drawn[i] > drawn[i - 1] and i - begun >= least and len(drawn) - i >= least / 2:
+                self._starts.append(drawn[i])
+                begun = i
         self._known: dict[Architecture, int] = {}
 
     @property

@@ -83,6 +83,20 @@ class DecisionEmbedding:
         self.width = start
         self._rows: dict[tuple[str, Any], list[float]] = {}
 
+    @property
+    def paths(self) -> tuple[str, ...]:
+        """The decisions that count."""
+        return tuple(self._columns)
+
+    def weights(self, of: Sequence[float]) -> Matrix:
+        """For each column the weight of its decision: points times these differ by weighted sums.
+
+        Args:
+            of: a weight for each of `paths`.
+        """
+        widths = [columns.stop - columns.start for columns in self._columns.values()]
+        return np.repeat(np.asarray(of, dtype=float), widths)
+
     def embed(self, architectures: Sequence[Mapping[str, Any]]) -> Matrix:
         """The points, shape (n, width)."""
         # Live: halves that differ by the distance. Not live: zeros, and a half that says so.

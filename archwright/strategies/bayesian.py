@@ -26,11 +26,6 @@ _MOST_REMEMBERED = 20_000
 class Kernel(Protocol):
     """A family of kernels between architectures: kernels are 1 between equal ones."""
 
-    @property
-    def settings(self) -> Sequence[Any]:
-        """The hyper-parameters that the marginal likelihood chooses from."""
-        ...
-
     def describe(self, architecture: Architecture) -> Any:
         """What the kernel reads of an architecture; remembered."""
         ...
@@ -38,6 +33,24 @@ class Kernel(Protocol):
     def matrix(self, a: Sequence[Any], b: Sequence[Any], setting: Any) -> Matrix:
         """The kernel between described architectures, len(a) x len(b)."""
         ...
+
+    def choose(self, points: Sequence[Any], targets: Matrix) -> tuple[Any, float]:
+        """The hyper-parameters and the noise under which the targets are likeliest."""
+        ...
+
+
+def likeliest(
+    kernel: Kernel, points: Sequence[Any], targets: Matrix, settings: Sequence[Any]
+) -> tuple[Any, float, float]:
+    """Of some hyper-parameters those with the largest marginal likelihood, the noise, and it."""
+    best: tuple[Any, float, float] = settings[0], NOISES[-1], -np.inf
+    for setting in settings:
+        matrix = kernel.matrix(points, points, setting)
+        for noise in NOISES:
+            process = GaussianProcess.fit(matrix, targets, noise=noise)
+            if process.log_likelihood > best[2]:
+                best = setting, noise, process.log_likelihood
+    return best
 
 
 @dataclass(frozen=True)
@@ -92,14 +105,7 @@ class Surrogate:
             trials, scores = _kept(*evidence(history, n_complete=n), most)
             targets = normal_scores(scores)
             points = self.describe([trial.architecture for trial in trials])
-            best, chosen = -np.inf, (self.kernel.settings[0], NOISES[-1])
-            for setting in self.kernel.settings:
-                matrix = self.kernel.matrix(points, points, setting)
-                for noise in NOISES:
-                    process = GaussianProcess.fit(matrix, targets, noise=noise)
-                    if process.log_likelihood > best:
-                        best, chosen = process.log_likelihood, (setting, noise)
-            self._chosen = (n, *chosen)
+            self._chosen = (n, *self.kernel.choose(points, targets))
         return self._chosen[1:]
 
 

@@ -21,6 +21,7 @@ from archwright.strategies.bayesian import (
     Fitting,
     Kernel,
     Surrogate,
+    likeliest,
     propose_by_expected_improvement,
 )
 from archwright.strategies.gaussian_process import DecisionKernel
@@ -132,3 +133,8 @@ class _CellKernel:
             return cells
         rows = laplace_kernel(np.array([x[1] for x in a]), np.array([x[1] for x in b]), scale=scale)
         return (1 - share) * cells + share * rows
+
+    def choose(
+        self, points: Sequence[Any], targets: npt.NDArray[np.float64]
+    ) -> tuple[tuple[int, float | None, float, float], float]:
+        return likeliest(self, points, targets, self.settings)[:2]

@@ -10,15 +10,25 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
+from archwright.predictors.gp import GaussianProcess
 from archwright.predictors.kernels import DecisionEmbedding, laplace_kernel
 from archwright.space import Architecture, Space
-from archwright.strategies.bayesian import Fitting, Surrogate, propose_by_expected_improvement
+from archwright.strategies.bayesian import (
+    Fitting,
+    Surrogate,
+    likeliest,
+    propose_by_expected_improvement,
+)
 from archwright.strategies.population import refuse_several
 from archwright.strategies.surrogates import check_counts
 from archwright.trials import History, Objective, Proposal
 
 SCALES = tuple(0.25 * 2**i for i in range(9))
 """Length scales that the marginal likelihood chooses from, in decisions that differ."""
+FACTORS = (0.1, 0.3, 3.0, 10.0)
+"""What the weight of a single decision may be multiplied by where that is likelier."""
+_MOST_WEIGHED = 100
+_LEAST_GAIN = 0.5  # so that a decision is not weighed by noise
 
 
 @dataclass(frozen=True)
@@ -27,10 +37,10 @@ class GaussianProcessSearch:
 
     The kernel falls exponentially with the number of decisions in which two architectures differ;
     numbers that are close differ less, and a decision that is live in one architecture only
-    differs wholly (see `archwright.predictors.kernels.DecisionEmbedding`). Length scale and noise
-    are those with the largest marginal likelihood. Scores are replaced by the normal quantiles of
-    their ranks. Trials that failed count as the worst; what is being evaluated counts with the
-    mean predicted for it.
+    differs wholly (see `archwright.predictors.kernels.DecisionEmbedding`). The length scale, the
+    noise and how much each decision counts are chosen by marginal likelihood. Scores are replaced
+    by the normal quantiles of their ranks. Trials that failed count as the worst; what is being
+    evaluated counts with the mean predicted for it.
 
     For spaces of cells see `nas_bowl`, whose kernel compares cells as graphs.
 
@@ -47,8 +57,8 @@ class GaussianProcessSearch:
     Algorithms, NeurIPS 2012, arXiv 1206.2944; the kernel follows Hutter and Osborne, A Kernel for
     Hierarchical Parameter Spaces, 2013, arXiv 1310.5738.
 
-    Differences from the paper: one length scale for all decisions, in place of one each, chosen by
-    marginal likelihood and not integrated over; candidates are mutated, as decisions have no
+    Differences from the paper: length scales are chosen, not integrated over, by one step for each
+    decision from a common one; candidates are mutated, as decisions have no
     gradient.
 
     >>> from archwright.space import Choice, Space
@@ -81,9 +91,7 @@ class GaussianProcessSearch:
 
 
 class DecisionKernel:
-    """The kernel over all decisions of a space; settings are length scales."""
-
-    settings = SCALES
+    """The kernel over all decisions of a space; settings are a weight for each decision."""
 
     def __init__(self, space: Space) -> None:
         self._embedding = DecisionEmbedding(space)
@@ -92,6 +100,28 @@ class DecisionKernel:
         """Its point."""
         return self._embedding.embed([architecture])[0]
 
-    def matrix(self, a: Sequence[Any], b: Sequence[Any], setting: float) -> npt.NDArray[np.float64]:
+    def matrix(
+        self, a: Sequence[Any], b: Sequence[Any], setting: Sequence[float]
+    ) -> npt.NDArray[np.float64]:
         """The kernel between points."""
-        return laplace_kernel(np.array(a), np.array(b), scale=setting)
+        weights = self._embedding.weights(setting)
+        return laplace_kernel(np.array(a) * weights, np.array(b) * weights, scale=1.0)
+
+    def choose(
+        self, points: Sequence[Any], targets: npt.NDArray[np.float64]
+    ) -> tuple[tuple[float, ...], float]:
+        """One length scale for all; then for each decision in turn what is likelier."""
+        n = len(self._embedding.paths)
+        scales = [(1 / scale,) * n for scale in SCALES]
+        setting, noise, best = likeliest(self, points, targets, scales)
+        # With many decisions only those of them that this many points may tell apart.
+        for i in range(n) if n <= _MOST_WEIGHED else ():
+            likelier = setting
+            for factor in FACTORS:
+                changed = (*setting[:i], setting[i] * factor, *setting[i + 1 :])
+                matrix = self.matrix(points, points, changed)
+                likelihood = GaussianProcess.fit(matrix, targets, noise=noise).log_likelihood
+                if likelihood > best + _LEAST_GAIN:
+                    best, likelier = likelihood, changed
+            setting = likelier
+        return setting, noise

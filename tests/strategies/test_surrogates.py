@@ -5,7 +5,6 @@ from random import Random
 import numpy as np
 
 from archwright.predictors.gp import GaussianProcess, expected_improvement, normal_scores
-from archwright.predictors.kernels import DecisionEmbedding, laplace_kernel
 from archwright.space import CellGraph, Choice, Integer, Real, Space
 from archwright.strategies import BANANAS, NASBOWL, PNAS, GaussianProcessSearch
 from archwright.strategies.bananas import _weights
@@ -90,19 +89,28 @@ def test_settled():
     assert settled(history, 28, 10) == 27
 
 
-def test_hyper_parameters_are_those_of_the_largest_marginal_likelihood():
-    history = filled(flat(5, 4), 30)
-    surrogate = Surrogate(DecisionKernel(history.space))
-    chosen = surrogate.choose(history, 200)
-    n = _last_step(30)
-    rows = DecisionEmbedding(history.space).embed([t.architecture for t in history.complete[:n]])
-    targets = normal_scores(np.array(history.scores[:n]))
+def test_hyper_parameters_are_the_likeliest_and_find_what_counts():
+    space = flat(5, 4)
+    rng = Random(0)
+    history = History(space, ONE)
+    while len(history) < 40:
+        architecture = space.sample(rng=rng)
+        if history.is_new(architecture):
+            score = 3.0 * architecture["d1"] + architecture["d3"]
+            history.add(Trial(len(history), architecture, metrics={"score": score}))
+    kernel = DecisionKernel(space)
+    surrogate = Surrogate(kernel)
+    weights, noise = surrogate.choose(history, 200)
+    assert min(weights[1], weights[3]) > max(weights[0], weights[2], weights[4])
+    points = surrogate.describe([t.architecture for t in history.complete[: _last_step(40)]])
+    targets = normal_scores(np.array(history.scores[: _last_step(40)]))
 
-    def likelihood(scale, noise):
-        kernel = laplace_kernel(rows, rows, scale=scale)
-        return GaussianProcess.fit(kernel, targets, noise=noise).log_likelihood
+    def likelihood(setting, noise):
+        matrix = kernel.matrix(points, points, setting)
+        return GaussianProcess.fit(matrix, targets, noise=noise).log_likelihood
 
-    assert chosen == max(((s, v) for s in SCALES for v in NOISES), key=lambda c: likelihood(*c))
+    common = max(likelihood((1 / scale,) * 5, v) for scale in SCALES for v in NOISES)
+    assert likelihood(weights, noise) > common
 
 
 def test_of_many_observations_the_best_and_the_latest_are_kept():
@@ -137,13 +145,17 @@ def test_gp_workers_look_at_different_places():
     # With the same candidates, what is near the pending one has lost deviation.
     surrogate = Surrogate(DecisionKernel(history.space))
     rows = surrogate.describe([t.architecture for t in history.complete])
-    kernel = surrogate.kernel
+    kernel, equal = surrogate.kernel, (0.5,) * 5
     pending = surrogate.describe([first.architecture])
-    without = GaussianProcess.fit(kernel.matrix(rows, rows, 2.0), np.zeros(20) + 0.1, noise=0.01)
+    without = GaussianProcess.fit(kernel.matrix(rows, rows, equal), np.zeros(20) + 0.1, noise=0.01)
     both = rows + pending
-    with_it = GaussianProcess.fit(kernel.matrix(both, both, 2.0), np.zeros(21) + 0.1, noise=0.01)
-    one = without.predict(kernel.matrix(pending, rows, 2.0), np.ones(1))[1] / without.amplitude**0.5
-    two = with_it.predict(kernel.matrix(pending, both, 2.0), np.ones(1))[1] / with_it.amplitude**0.5
+    with_it = GaussianProcess.fit(kernel.matrix(both, both, equal), np.zeros(21) + 0.1, noise=0.01)
+    one = (
+        without.predict(kernel.matrix(pending, rows, equal), np.ones(1))[1] / without.amplitude**0.5
+    )
+    two = (
+        with_it.predict(kernel.matrix(pending, both, equal), np.ones(1))[1] / with_it.amplitude**0.5
+    )
     assert two[0] < one[0]
 
 
