@@ -82,8 +82,7 @@ class HwNasBench(Benchmark):
             raise DataError(
                 f"HW-NAS-Bench has {len(costs):,} cells, the table of accuracies {len(codes):,}"
             )
-        whole = nb201.nasbench201_space()
-        _, first = nb201.distinct(whole, codes)
+        whole, _, first = nb201.distinct(codes)
         rows = [i for i in first if costs[i] > 0]
         members = [_cell(codes, i) for i in rows]
         metric = f"{device}_{cost}_{UNITS[cost]}"

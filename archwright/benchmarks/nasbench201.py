@@ -10,6 +10,7 @@ from __future__ import annotations
 import os
 import re
 from collections.abc import Mapping, Sequence
+from functools import lru_cache
 from pathlib import Path
 from typing import Any
 
@@ -84,8 +85,7 @@ class NasBench201(Benchmark):
             raise InputError(f"epochs must be 12 or 200, got {epochs!r}")
         file = find("NAS-Bench-201", NAMES, path, folder="nasbench201")
         codes, columns = read(file, dataset)
-        space = nasbench201_space()
-        index, rows = distinct(space, codes)
+        space, index, rows = distinct(codes)
         levels = [e for e in EPOCHS if e <= epochs]
         source = Rows(
             Canonical(space),
@@ -139,23 +139,28 @@ def nasbench201_space() -> Space:
 
 
 def distinct(
-    space: Space, codes: npt.NDArray[np.int64]
-) -> tuple[dict[Architecture, int], list[int]]:
-    """Canonical form -> number of the class, and for each class its first row.
+    codes: npt.NDArray[np.int64],
+) -> tuple[Space, dict[Architecture, int], list[int]]:
+    """The space, canonical form -> number of the class, and for each class its first row.
 
     Args:
-        space: the space.
         codes: numbers of the operations, cells x 6 edges, in the order of official indices.
     """
+    return _distinct(np.ascontiguousarray(codes, dtype=np.int8).tobytes())
+
+
+@lru_cache(maxsize=2)  # one file is read for several data sets, and the classes take a second
+def _distinct(codes: bytes) -> tuple[Space, dict[Architecture, int], list[int]]:
+    space = nasbench201_space()
     index: dict[Architecture, int] = {}
     rows: list[int] = []
-    for i, row in enumerate(codes.tolist()):
+    for i, row in enumerate(np.frombuffer(codes, np.int8).reshape(-1, len(EDGES)).tolist()):
         arch = space.check({p: OPS[c] for p, c in zip(PATHS, row, strict=True)})
         form = space.canonical(arch)
         if form not in index:
             index[form] = len(rows)
             rows.append(i)
-    return index, rows
+    return space, index, rows
 
 
 def read(file: Path, dataset: str) -> tuple[npt.NDArray[np.int64], Columns]:

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 from archwright._version import __version__
 from archwright.benchmarks.drawing import draw
-from archwright.benchmarks.text import HEADINGS, RULES, cells, heading, verdicts
+from archwright.benchmarks.text import RULES, cells, heading, headings, verdicts
 
 if TYPE_CHECKING:
     from archwright.benchmarks.comparison import Comparison, Problem
@@ -41,7 +41,7 @@ def page(comparison: Comparison) -> str:
 def _problem(comparison: Comparison, problem: Problem) -> str:
     rows = [r for r in comparison.summary() if r.problem == problem.title]
     first, *notes = heading(problem, rows, comparison.queries).split("\n")
-    head = "".join(f"<th>{escape(h)}</th>" for h in HEADINGS)
+    head = "".join(f"<th>{escape(h)}</th>" for h in headings(comparison.queries))
     lines = [cells(row, problem, comparison.queries) for row in rows]
     body = "".join(
         "<tr>" + "".join(f"<td>{escape(c)}</td>" for c in line) + "</tr>" for line in lines

@@ -16,16 +16,6 @@ RULES = (
     "over the seeds. A query is a full training; canonical duplicates are one architecture, and "
     "asking for it again is charged like any query. > stands for runs that did not get there."
 )
-HEADINGS = (
-    "strategy",
-    "median",
-    "90 %",
-    "reached",
-    *(f"regret@{q}" for q in CHECKPOINTS),
-    "test regret",
-    "simulated s",
-    "own s",
-)
 
 
 def table(comparison: Comparison) -> str:
@@ -34,10 +24,30 @@ def table(comparison: Comparison) -> str:
     for problem in comparison.problems:
         own = [r for r in comparison.summary() if r.problem == problem.title]
         parts.append(heading(problem, own, comparison.queries))
-        parts.append(aligned([HEADINGS, *(cells(r, problem, comparison.queries) for r in own)]))
+        lines = [cells(r, problem, comparison.queries) for r in own]
+        parts.append(aligned([headings(comparison.queries), *lines]))
         parts += [f"  {line}" for line in verdicts(comparison, problem)]
         parts.append("")
     return "\n".join([*parts, RULES])
+
+
+def headings(queries: int) -> tuple[str, ...]:
+    """Of the columns; those of regrets go as far as the runs did.
+
+    >>> headings(50)[4:6]
+    ('regret@20', 'regret@50')
+    """
+    regrets = (f"regret@{q}" for q in CHECKPOINTS if q <= queries)
+    return (
+        "strategy",
+        "median",
+        "90 %",
+        "reached",
+        *regrets,
+        "test regret",
+        "simulated s",
+        "own s",
+    )
 
 
 def heading(problem: Problem, rows: Sequence[Row], queries: int) -> str:
@@ -54,12 +64,12 @@ def heading(problem: Problem, rows: Sequence[Row], queries: int) -> str:
 
 
 def cells(row: Row, problem: Problem, queries: int) -> tuple[str, ...]:
-    """A row of the table, in the order of `HEADINGS`; "-" where the optimum is not proven."""
+    """A row of the table, in the order of `headings`; "-" where the optimum is not proven."""
     found = (needed(row.median, queries), needed(row.p90, queries), f"{100 * row.reached:.0f} %")
     return (
         row.strategy,
         *(found if problem.proven and problem.optimum is not None else ("-", "-", "-")),
-        *(number(row.regret[q]) for q in CHECKPOINTS),
+        *(number(row.regret[q]) for q in CHECKPOINTS if q <= queries),
         number(row.test_regret),
         "" if row.simulated_s is None else f"{row.simulated_s:,.0f}",
         f"{row.own_s:.2g}" if row.own_s < 100 else f"{row.own_s:.0f}",

@@ -124,7 +124,8 @@ def test_names_are_text_in_page_and_drawing(tmp_path):
 def test_the_table_says_what_was_not_reached(result):
     text = result.table()
     assert "> 60" in text
-    assert "regret@200" in text
+    assert "regret@50" in text
+    assert "regret@100" not in text
     assert "6 seeds" in text
 
 

@@ -133,7 +133,8 @@ def test_the_best_is_not_known_and_said_so(folder):
     result = compare(benchmark, "evolution", seeds=2, queries=30, workers=2)
     assert "optimum not known" in result.table()
     assert result.records()[0]["regret_20"] is None
-    assert [r.last.value for r in result.runs if r.strategy == "evolution"][0] == run.last.value
+    last = next(r.last for r in result.runs if r.strategy == "evolution")
+    assert last.value == run.last.value
 
 
 def test_official_pickles_are_refused(tmp_path):

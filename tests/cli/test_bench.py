@@ -78,7 +78,7 @@ def test_one_process_or_two_say_the_same():
             workers,
         )
         assert done.exit_code == 0, done.output
-        return [re.sub(r"\S+$", "", line) for line in done.stdout.splitlines()]
+        return [re.sub(r"\s*\S+$", "", line) for line in done.stdout.splitlines()]
 
     assert numbers(0) == numbers(2)
 
