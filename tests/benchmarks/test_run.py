@@ -105,23 +105,21 @@ def test_the_same_seed_is_the_same_run():
     assert a.steps == b.steps != c.steps
 
 
-def test_a_run_proposes_what_a_search_proposes():
-    from archwright.runs import search
+def test_a_run_is_what_the_loop_of_a_search_does():
+    from archwright.runs.loop import Loop
+    from archwright.strategies import RegularizedEvolution
+    from archwright.trials import History
 
     benchmark = synthetic("interactions")
     run = run_strategy(benchmark, "evolution", seed=5, queries=60)
-    found = search(
-        benchmark.space,
-        benchmark,
-        maximize="valid",
-        strategy="evolution",
-        trials=60,
-        seed=5,
-        workers=0,
-    )
-    # The search tries the default architecture first, so only the kind of the trials is compared.
-    assert len(found.history) == 60
-    assert run.last.value <= 1.0
+    history = History(benchmark.space, benchmark.objective)
+    Loop(history, RegularizedEvolution(), benchmark, seed=5, n_trials=60).run()
+    best, steps = -1.0, []
+    for trial in history.trials:
+        if trial.metrics["valid"] > best:
+            best = trial.metrics["valid"]
+            steps.append((trial.number, best))
+    assert [(s.trial, s.value) for s in run.steps] == steps
 
 
 def test_what_a_strategy_refuses_is_said_before_any_work():
