@@ -143,6 +143,8 @@ class Loop:
                 trial = self._next()
                 if isinstance(trial, str):
                     why = trial
+                elif trial is not None and self._too_long(trial):
+                    why = "time is up"
                 elif trial is not None and in_process:
                     self._finish(trial, self._evaluate_here(trial))
                 elif trial is not None:
@@ -161,7 +163,8 @@ class Loop:
             return "all trials done"
         if self.deadline is not None:
             left = self.deadline - self.clock.now()
-            if left <= 0 or (self._durations and left < self._expected_seconds()):
+            least = 1.0 if self._staged is None else self._staged.budgets(self.history)[0]
+            if left <= 0 or (self._durations and left < least * self._expected_seconds()):
                 return "time is up"
         counted = self.history.trials[-N_FIRST_FAILURES:]
         if (
@@ -172,7 +175,21 @@ class Loop:
             return "every evaluation failed"
         return None
 
+    def _too_long(self, trial: Trial) -> bool:
+        """Whether a trial of several budgets would not end in the time left."""
+        if self._staged is None or self.deadline is None or not self._durations:
+            return False
+        return self.clock.now() + self._amount(trial) * self._expected_seconds() > self.deadline
+
+    def _amount(self, trial: Trial) -> float:
+        """What a trial of several budgets has to do; 1 where all have the same."""
+        if self._staged is None or trial.budget is None:
+            return 1.0
+        earlier = (t.budget for t in self.history.trials if t.number == trial.continues)
+        return trial.budget - (next(earlier, None) or 0.0)
+
     def _expected_seconds(self) -> float:
+        """Of an evaluation, or of one unit of budget where there are several."""
         ordered = sorted(self._durations[-30:])
         return ordered[min(len(ordered) - 1, int(0.8 * len(ordered)))]
 
@@ -382,7 +399,7 @@ class Loop:
 
     def _finish(self, trial: Trial, outcome: Outcome) -> None:
         if outcome.state == "complete":
-            self._durations.append(outcome.seconds)
+            self._durations.append(outcome.seconds / self._amount(trial))
         if outcome.state == "complete":
             outcome = _checked(outcome, trial, self.history.objective)
         metrics = {**outcome.metrics, **trial.metrics} if trial.metrics else outcome.metrics

@@ -1,4 +1,5 @@
 import shutil
+import time
 
 import pytest
 
@@ -126,6 +127,19 @@ def test_more_for_a_known_architecture_is_taken_and_less_is_not():
         run(lambda candidate: candidate.budget, strategy=Again([2, 2]))
     with pytest.raises(InputError, match="continue trial 7"):
         run(lambda candidate: candidate.budget, strategy=Again([1, 2], continues=7))
+
+
+def test_what_would_not_end_in_time_is_not_begun():
+    class Slow(Steps):
+        def evaluate(self, candidate):
+            before = candidate.previous_budget or 0
+            time.sleep(0.05 * (candidate.budget - before))
+            return super().evaluate(candidate)
+
+    result = run(Slow(), minutes=1.2 / 60, strategy=ASHA(min_budget=1, max_budget=9))
+    assert result.info["stopped"] == "time is up"
+    assert result.info["search_seconds"] < 1.6
+    assert len(result.trials) > 8
 
 
 @pytest.mark.integration

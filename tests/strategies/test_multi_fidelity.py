@@ -24,7 +24,7 @@ def value(architecture, budget, full):
     return sum(architecture.values()) + noise
 
 
-def simulate(strategy, seed, cost, *, full=27.0, space=FLAT, n_workers=1):
+def simulate(strategy, seed, cost, *, full=27.0, space=FLAT, n_workers=1, check=None):
     """Trials until so much budget is spent, several at a time; the history."""
     history = History(space, SCORE, full_budget=full)
     spent, waiting = 0.0, []
@@ -34,6 +34,8 @@ def simulate(strategy, seed, cost, *, full=27.0, space=FLAT, n_workers=1):
         if len(waiting) < n_workers and spent < cost:
             number = history.next_number
             proposal = strategy.propose(history, Random((seed << 32) + number))
+            if check is not None:
+                check(history, Random((seed << 32) + number), proposal)
         if proposal is None:
             if not waiting:
                 break
@@ -76,6 +78,17 @@ def test_better_than_random_search_at_equal_cost(make, n_workers):
     ours = [quality(make(), seed) for seed in range(9)]
     theirs = [quality(RandomSearch(), seed) for seed in range(9)]
     assert np.mean(ours) > np.mean(theirs) + 0.5
+
+
+@pytest.mark.parametrize("make", ALL)
+def test_a_history_fed_at_once_with_several_workers(make):
+    def check(history, rng, proposal):
+        again = History(FLAT, SCORE, history.trials, full_budget=27.0)
+        for trial in history.running.values():
+            again.start(trial)
+        assert make().propose(again, rng) == proposal
+
+    simulate(make(), 3, 27 * 3, n_workers=4, check=check)
 
 
 def test_a_round_of_successive_halving():
