@@ -13,7 +13,7 @@ from archwright.benchmarks.base import Benchmark
 from archwright.benchmarks.comparison import Comparison
 from archwright.benchmarks.options import labelled
 from archwright.benchmarks.registry import load
-from archwright.benchmarks.run import Run, run_strategy
+from archwright.benchmarks.run import Run, check_strategy, run_strategy
 from archwright.errors import InputError, whole_number
 from archwright.strategies import Strategy
 
@@ -201,10 +201,7 @@ def _seeds(given: int | Iterable[int]) -> list[int]:
 
 
 def _check(benchmark: Benchmark, name: str, strategy: Strategy) -> None:
-    check = getattr(strategy, "check", None)
-    if check is None:
-        return
     try:
-        check(benchmark.space, benchmark.objective)
+        check_strategy(benchmark, strategy)
     except InputError as error:
         raise InputError(f"{name} cannot be run on {benchmark.name}: {error}") from None

@@ -114,13 +114,22 @@ def run_strategy(
             f"a limit of {seconds!r} simulated seconds cannot be kept on {benchmark.name}: "
             "give a positive number, and a benchmark with training times"
         )
+    check_strategy(benchmark, strategy)
+    return _Runner(benchmark, strategy, seed, queries, seconds).run(name or label(strategy))
+
+
+def check_strategy(benchmark: Benchmark, strategy: Strategy) -> None:
+    """Refuse a strategy that cannot serve a benchmark, by its own word.
+
+    Raises:
+        InputError: it says why.
+    """
     check = getattr(strategy, "check", None)
     if check is not None:
         check(benchmark.space, benchmark.objective)
     check_budget = getattr(strategy, "check_budget", None)
     if check_budget is not None:
         check_budget(*known_budgets(benchmark))
-    return _Runner(benchmark, strategy, seed, queries, seconds).run(name or label(strategy))
 
 
 class _Runner:

@@ -16,6 +16,7 @@ from archwright.errors import InputError
 if TYPE_CHECKING:
     from archwright.benchmarks import Benchmark, Comparison, Run
 
+DEFAULT_BENCHMARK = "synthetic-interactions"
 DEFAULT_STRATEGIES = "random,local,evolution"
 
 
@@ -27,7 +28,7 @@ def bench(
             metavar="NAME[,NAME]",
             help="Benchmarks, each with options as in hwnasbench:device=raspi4; --list names them.",
         ),
-    ] = "digits-cells",
+    ] = DEFAULT_BENCHMARK,
     dataset: Annotated[
         str | None,
         typer.Option(
@@ -97,23 +98,30 @@ def bench(
         need(not csv.is_dir(), f"--csv: {str(csv)!r} is a folder; name a file")
     if data is not None:
         need(there("--data", data), f"--data: there is no file or folder {str(data)!r}")
-    from archwright.benchmarks import compare
+    from archwright.benchmarks import Comparison, compare
     from archwright.benchmarks.options import labelled
 
     # What is asked for is checked as a whole before the first table is read.
     chosen = labelled(strategies)
     problems = load_all(benchmark, dataset, data)
     n_workers = _workers(workers, len(problems) * len(chosen) * seeds)
-    with _Shown(quiet) as shown:
-        result = compare(
-            problems,
-            chosen,
-            seeds=seeds,
-            queries=queries,
-            seconds=simulated_seconds,
-            workers=n_workers,
-            progress=shown,
-        )
+    shown = _Shown(quiet)
+    try:
+        with shown:
+            result = compare(
+                problems,
+                chosen,
+                seeds=seeds,
+                queries=queries,
+                seconds=simulated_seconds,
+                workers=n_workers,
+                progress=shown,
+            )
+    except KeyboardInterrupt:
+        if csv is not None and shown.runs:
+            save(Comparison.of(shown.runs, problems, queries), csv, None)
+            typer.echo(f"{len(shown.runs):,} finished runs: {csv}", err=True)
+        raise
     typer.echo(result.table())
     for path in save(result, csv, out):
         typer.echo(f"written: {path}", err=True)
@@ -193,6 +201,7 @@ class _Shown:
         self._bar: Any = None
         self._task: Any = None
         self._last = time.monotonic()
+        self.runs: list[Run] = []
 
     def __enter__(self) -> _Shown:
         if not self.quiet and sys.stderr.isatty():
@@ -212,6 +221,7 @@ class _Shown:
             self._bar.stop()
 
     def __call__(self, done: int, total: int, run: Run) -> None:
+        self.runs.append(run)
         if self._bar is not None:
             what = f"{run.strategy} on {run.benchmark}"
             self._bar.update(self._task, completed=done, total=total, description=what)

@@ -199,6 +199,19 @@ def test_bad_arguments(given, how, kind, message):
         compare(*given, **how)
 
 
+def test_strategies_of_several_budgets():
+    result = compare(synthetic("curves"), "hyperband,asha,evolution", seeds=3, queries=20)
+    runs = result.on(result.problems[0])
+    for name in ("hyperband", "asha"):
+        # Partial trainings count as parts, so that more architectures are seen for the same price.
+        for run in runs[name]:
+            assert run.queries <= 20 + 1
+            assert run.last.trial > 20
+            assert run.simulated_s <= 21 * 270
+    with pytest.raises(InputError, match="cannot be run on synthetic-needle"):
+        compare(synthetic("needle"), "hyperband", seeds=1, queries=20)
+
+
 def test_objects_are_called_by_what_they_change():
     objects = [RegularizedEvolution(), RegularizedEvolution(population=9, sample=3)]
     result = compare(synthetic("needle"), objects, seeds=1, queries=5)

@@ -156,3 +156,35 @@ def test_a_table_of_runs_reads_with_pandas(tmp_path):
     frame = pd.read_csv(tmp_path / "runs.csv")
     assert frame["seed"].tolist() == [0, 1, 2] * 3
     assert frame["regret_200"].isna().all()
+
+
+def test_an_interrupted_comparison_keeps_what_is_done(tmp_path, monkeypatch):
+    from archwright.cli.bench import _Shown
+
+    def stop(self, done, total, run):
+        self.runs.append(run)
+        if done == 4:
+            raise KeyboardInterrupt
+
+    monkeypatch.setattr(_Shown, "__call__", stop)
+    done = quick("--csv", tmp_path / "runs.csv")
+    assert done.exit_code == 130
+    assert "4 finished runs" in done.stderr
+    assert len(pd.read_csv(tmp_path / "runs.csv")) == 4
+
+
+def test_everything_is_chosen_when_left_out(monkeypatch):
+    from archwright.benchmarks import compare
+
+    asked = {}
+
+    def record(problems, strategies, **how):
+        asked.update(how, problems=problems, strategies=list(strategies))
+        return compare(synthetic("needle"), "random", seeds=1, queries=5)
+
+    monkeypatch.setattr("archwright.benchmarks.compare", record)
+    done = invoke()
+    assert done.exit_code == 0, done.output
+    assert (asked["seeds"], asked["queries"]) == (20, 200)
+    assert asked["strategies"] == ["random", "local", "evolution"]
+    assert len(asked["problems"]) == 1
