@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
@@ -13,28 +12,36 @@ from archwright.predictors.gp import GaussianProcess
 
 Matrix = npt.NDArray[np.float64]
 
-SCALES = (0.5, 1.0, 2.0, 4.0)
-NOISES = (0.01, 0.05, 0.25)
-USUAL_SCALE, USUAL_NOISE = 2.0, 0.05
+DECISIONS = "decisions"
 MOST_LEARNING = 150
 
 
 @dataclass(frozen=True)
 class Setting:
-    """Hyper-parameters: length scale, and variance of the noise relative to the process's."""
+    """Hyper-parameters of the kernel.
 
-    scale: float = USUAL_SCALE
-    noise: float = USUAL_NOISE
+    Attributes:
+        scale: length scale; two random architectures are about 1 apart within a group.
+        noise: variance of the noise relative to the process's.
+        decisions: weight of the group "decisions", where every other group's is 1.
+        log_prior: how probable the setting is before anything was observed, as a logarithm, up to
+            a constant.
+    """
 
-    @property
-    def log_prior(self) -> float:
-        """How probable it is before anything was observed, as a logarithm.
+    scale: float = 2.0
+    noise: float = 0.05
+    decisions: float = 1.0
+    log_prior: float = 0.0
 
-        A factor of two in the scale, or of five in the noise, costs as much as one observation
-        that is a standard deviation and a half off: evidence of some tens of observations decides.
-        """
-        off = math.log2(self.scale / USUAL_SCALE) ** 2 + math.log(self.noise / USUAL_NOISE, 5) ** 2
-        return -1.0 * off
+
+SETTINGS = tuple(
+    Setting(scale, decisions=decisions, log_prior=log_prior)
+    for decisions in (0.1, 1.0, 4.0)
+    for scale, log_prior in ((2.0, 0.0), (0.7, -6.0))
+)
+"""What is chosen from. Whether it matters where a value is taken, or only how often it is and what
+is around it, differs from space to space, and some tens of observations tell. A short length scale
+takes more evidence, as it makes little of few observations."""
 
 
 class AdditiveProcess:
@@ -49,14 +56,14 @@ class AdditiveProcess:
         rows: features of the observed architectures, n x n_features.
         targets: what was observed, n x n_targets; targets share the kernel.
         groups: name -> columns.
-        setting: hyper-parameters; None: the most probable of `SCALES` and `NOISES`, from the
+        settings: hyper-parameters, of which those are taken that are most probable given the
             latest `MOST_LEARNING` observations of the first target.
 
     Source: Duvenaud, Nickisch and Rasmussen, Additive Gaussian Processes, NeurIPS 2011,
     arXiv 1112.4394.
 
     Differences from the paper: first-order terms over groups, not over single inputs; equal
-    weights; the hyper-parameters are chosen from a grid, with a prior.
+    weights but for that of the decisions; the hyper-parameters are chosen from a few.
 
     >>> rows = np.array([[0.0], [1.0], [2.0]])
     >>> process = AdditiveProcess(rows, np.array([[0.0], [1.0], [0.0]]), {"all": slice(0, 1)})
@@ -71,31 +78,25 @@ class AdditiveProcess:
         targets: Matrix,
         groups: Mapping[str, slice],
         *,
-        setting: Setting | None = None,
+        settings: Sequence[Setting] = SETTINGS,
     ) -> None:
         self._rows = rows
-        self._groups = list(groups.values()) or [slice(0, 0)]
-        squares = [_squares(rows[:, g], rows[:, g]) for g in self._groups]
-        self.setting = setting or self._learn(squares, targets[:, 0])
-        kernel = _kernel(squares, self.setting.scale)
+        self._groups = groups
+        squares = self._squares(rows)
+        self.setting = settings[0]
+        if len(settings) > 1:
+            some = slice(-MOST_LEARNING, None)
+            self.setting = _most_probable(
+                {name: square[some, some] for name, square in squares.items()},
+                targets[some, 0],
+                settings,
+            )
+        kernel = _sum(_materns(squares, self.setting.scale), self.setting, len(rows))
         self._means = targets.mean(axis=0)
         self._processes = [
             GaussianProcess.fit(kernel, column - mean, noise=self.setting.noise)
             for column, mean in zip(targets.T, self._means, strict=True)
         ]
-
-    def _learn(self, squares: Sequence[Matrix], targets: Matrix) -> Setting:
-        some = slice(-MOST_LEARNING, None)
-        squares = [s[some, some] for s in squares]
-        targets = targets[some] - targets[some].mean()
-        found: list[tuple[float, int, Setting]] = []
-        for scale in SCALES:
-            kernel = _kernel(squares, scale)
-            for noise in NOISES:
-                setting = Setting(scale, noise)
-                fit = GaussianProcess.fit(kernel, targets, noise=noise)
-                found.append((fit.log_likelihood + setting.log_prior, -len(found), setting))
-        return max(found)[2]
 
     def predict(self, rows: Matrix) -> tuple[Matrix, Matrix]:
         """Mean and standard deviation at m architectures, each m x n_targets.
@@ -113,8 +114,23 @@ class AdditiveProcess:
 
     def kernel(self, rows: Matrix) -> Matrix:
         """How alike m architectures and the observed ones are, 0..1, m x n."""
-        squares = [_squares(rows[:, g], self._rows[:, g]) for g in self._groups]
-        return _kernel(squares, self.setting.scale)
+        found = _sum(_materns(self._squares(rows), self.setting.scale), self.setting, len(rows))
+        return np.broadcast_to(found, (len(rows), len(self._rows)))
+
+    def _squares(self, rows: Matrix) -> dict[str, Matrix]:
+        return {name: _squares(rows[:, g], self._rows[:, g]) for name, g in self._groups.items()}
+
+
+def _most_probable(
+    squares: Mapping[str, Matrix], targets: Matrix, settings: Sequence[Setting]
+) -> Setting:
+    found: list[tuple[float, int]] = []
+    shapes = {scale: _materns(squares, scale) for scale in {s.scale for s in settings}}
+    for i, setting in enumerate(settings):
+        kernel = _sum(shapes[setting.scale], setting, len(targets))
+        fit = GaussianProcess.fit(kernel, targets - targets.mean(), noise=setting.noise)
+        found.append((fit.log_likelihood + setting.log_prior, -i))
+    return settings[-max(found)[1]]
 
 
 def _squares(a: Matrix, b: Matrix) -> Matrix:
@@ -123,10 +139,17 @@ def _squares(a: Matrix, b: Matrix) -> Matrix:
     return found
 
 
-def _kernel(squares: Sequence[Matrix], scale: float) -> Matrix:
-    total = np.zeros_like(squares[0])
-    for square in squares:
+def _materns(squares: Mapping[str, Matrix], scale: float) -> dict[str, Matrix]:
+    found = {}
+    for name, square in squares.items():
         d = np.sqrt(square * (5 / scale**2))
-        total += (1 + d + d * d / 3) * np.exp(-d)
-    total /= len(squares)
-    return total
+        found[name] = (1 + d + d * d / 3) * np.exp(-d)
+    return found
+
+
+def _sum(materns: Mapping[str, Matrix], setting: Setting, n: int) -> Matrix:
+    if not materns:  # a space of one architecture
+        return np.ones((n, n))
+    weights = {name: setting.decisions if name == DECISIONS else 1.0 for name in materns}
+    total = sum(weight * materns[name] for name, weight in weights.items())
+    return np.asarray(total) / sum(weights.values())

@@ -5,7 +5,7 @@ which layer of a chain has the wide kernel matters less than how many do, and on
 cell an operation sits matters less than what lies before and behind it. So there are groups of
 features, each a view of the whole architecture, for a model that weighs them:
 
-- ``decisions``: every decision by itself, where it is not part of a cell;
+- ``decisions``: every decision by itself;
 - ``counts``: how often each value is taken among decisions whose paths differ in numbers only (the
   kernels of all layers), sums of their numbers, and how often each operation stands in a cell;
 - ``paths``: how often each chain of operations leads from an input of a cell to its output;
@@ -51,7 +51,7 @@ class Features:
     Each group is scaled so that two architectures drawn at random have a mean squared distance of
     1 within it. Scales, and which features there are, come from a fixed random sample of the
     space, so they follow from the space alone; what the sample does not show (rare paths) is left
-    out. Cells that are equal up to the order of their nodes have equal features.
+    out. But for ``decisions``, cells that are equal up to the order of their nodes are equal.
 
     Args:
         space: the search space.
@@ -72,10 +72,14 @@ class Features:
 
     def __init__(self, space: Space) -> None:
         inside = [path for cell in space.cells for path in cell.paths]
-        plain = [path for path in space.paths if not _belongs(path, inside)]
-        repeated = Counter(map(_template, plain))
+        repeated = Counter(map(_template, space.paths))
+        # What is in a cell is counted in its graph: only there is it known what has an effect.
         self._plain = {
-            path: (space.decision(path).domain, repeated[_template(path)] > 1) for path in plain
+            path: (
+                space.decision(path).domain,
+                repeated[_template(path)] > 1 and not _belongs(path, inside),
+            )
+            for path in space.paths
         }
         self._values: dict[tuple[str, Any], tuple[tuple[Name, float], ...]] = {}
         self._cells = [
@@ -112,9 +116,8 @@ class Features:
         listed = list(architectures)
         found = np.zeros((len(listed), len(self.names)))
         for row, architecture in zip(found, listed, strict=True):
-            if self._plain:
-                places, values = self._sparse(self._decisions(architecture))
-                row[places] = values
+            places, values = self._sparse(self._decisions(architecture))
+            row[places] = values
             for i in range(len(self._cells)):
                 places, values = self._part(i, architecture)
                 row[places] = values
@@ -123,12 +126,13 @@ class Features:
     def _part(self, i: int, architecture: Mapping[str, Any]) -> Sparse:
         # Most candidates share a cell with another one: what was read of it is remembered.
         cell, paths = self._cells[i]
-        key = (i, *map(architecture.get, paths))
+        own = {path: architecture[path] for path in paths if path in architecture}
+        key = (i, *own.items())
         part = self._parts.get(key)
         if part is None:
             if len(self._parts) >= MOST_REMEMBERED:
                 self._parts.clear()
-            part = self._parts[key] = self._sparse(_cell(cell, architecture))
+            part = self._parts[key] = self._sparse(_cell(cell, own))
         return part
 
     def _sparse(self, row: Row) -> Sparse:
@@ -140,8 +144,6 @@ class Features:
     def _decisions(self, architecture: Mapping[str, Any]) -> Row:
         row: Row = {}
         for path, value in architecture.items():
-            if path not in self._plain:
-                continue
             own = self._values.get((path, value))
             if own is None:
                 domain, repeated = self._plain[path]
@@ -160,7 +162,6 @@ class Features:
         return row
 
 
-@functools.lru_cache(maxsize=8)
 def features_of(space: Space) -> Features:
     """The `Features` of a space, made once in a process for spaces that are equal.
 
@@ -169,6 +170,12 @@ def features_of(space: Space) -> Features:
     >>> features_of(space) is features_of(Space({"width": Choice((16, 32))}))
     True
     """
+    # Spaces with equal decisions may draw differently: a table lists a part of its space only.
+    return _features_of(space, type(space), space.sample(seed=0), space.sample(seed=1))
+
+
+@functools.lru_cache(maxsize=8)
+def _features_of(space: Space, *_: Any) -> Features:
     return Features(space)
 
 
@@ -202,7 +209,7 @@ def _is_number(domain: Domain) -> bool:
 def _position(domain: Any, value: Any) -> float:
     """Where a number lies in its domain, 0..1: by rank in a Choice, else as `Space.encode` says."""
     if isinstance(domain, Choice):
-        return sorted(domain.values(), key=float).index(value) / (domain.size - 1)
+        return sorted(domain.values()).index(value) / (domain.size - 1)  # type: ignore[type-var]
     return float(domain.features(value)[0])
 
 

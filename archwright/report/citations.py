@@ -551,6 +551,20 @@ REFERENCES: dict[str, Reference] = {
             "1206.2944",
         ),
         Reference(
+            "srinivas2010",
+            "N. Srinivas, A. Krause, S. Kakade, M. Seeger",
+            "Gaussian Process Optimization in the Bandit Setting: No Regret and Experimental Design",
+            "ICML 2010",
+            "0912.3995",
+        ),
+        Reference(
+            "duvenaud2011",
+            "D. Duvenaud, H. Nickisch, C. E. Rasmussen",
+            "Additive Gaussian Processes",
+            "NeurIPS 2011",
+            "1112.4394",
+        ),
+        Reference(
             "hutter2013",
             "F. Hutter, M. A. Osborne",
             "A Kernel for Hierarchical Parameter Spaces",
@@ -624,6 +638,7 @@ METHODS: dict[str, tuple[str, ...]] = {
     "pareto_local": ("paquete2004", "denottelander2021"),
     "differential_evolution": ("awad2020", "storn1997"),
     "particle_swarm": ("wang2018", "kennedy1995"),
+    "additive_gp": ("srinivas2010", "duvenaud2011"),
     "ant_colony": ("byla2019", "dorigo1997"),
     "reinforce": ("zoph2017", "williams1992"),
     "ppo": ("zoph2018", "schulman2017"),

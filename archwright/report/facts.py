@@ -23,6 +23,7 @@ DEFAULT = "default network"
 """Name of the baseline that is the space's default architecture."""
 
 _STRATEGIES = {
+    "additive_gp": "an additive Gaussian process over features",
     "ant_colony": "ant colony optimisation",
     "asha": "asynchronous successive halving (ASHA)",
     "bananas": "BANANAS",

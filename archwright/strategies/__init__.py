@@ -12,6 +12,7 @@ from archwright.errors import InputError, unknown_name
 from archwright.strategies.base import Strategy, any_new, first_new, random_proposal
 
 if TYPE_CHECKING:
+    from archwright.strategies.additive_gp import AdditiveGP as AdditiveGP
     from archwright.strategies.ant_colony import AntColony as AntColony
     from archwright.strategies.asha import ASHA as ASHA
     from archwright.strategies.bananas import BANANAS as BANANAS
@@ -56,6 +57,7 @@ if TYPE_CHECKING:
     from archwright.strategies.warm_start import WarmStart as WarmStart
 
 _HOMES = {
+    "additive_gp": "additive_gp:AdditiveGP",
     "ant_colony": "ant_colony:AntColony",
     "asha": "asha:ASHA",
     "bananas": "bananas:BANANAS",
@@ -174,6 +176,7 @@ def name_of(strategy: Strategy) -> str:
 
 __all__ = [
     "STRATEGIES",
+    "AdditiveGP",
     "ASHA",
     "AntColony",
     "BANANAS",

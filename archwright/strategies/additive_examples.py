@@ -93,7 +93,7 @@ def log_feasibility(
         positive = bool((values > 0).all())
         values = np.log(values) if positive else values
         rows = features.encode([trial.architecture for trial in known])
-        process = AdditiveProcess(rows, values[:, None], features.groups, setting=COSTS)
+        process = AdditiveProcess(rows, values[:, None], features.groups, settings=[COSTS])
         models.append((limit, process, positive))
 
     def feasibility(rows: Matrix) -> Matrix | float:

@@ -13,13 +13,15 @@ import numpy.typing as npt
 
 from archwright.errors import InputError
 from archwright.predictors.additive import AdditiveProcess, Setting
-from archwright.predictors.features import features_of
+from archwright.predictors.features import Features, features_of
 from archwright.space import Architecture
 from archwright.strategies.additive_examples import Examples, log_feasibility
 from archwright.strategies.base import random_proposal
 from archwright.trials import History, Proposal
 
 Matrix = npt.NDArray[np.float64]
+
+_FEATURES = "archwright.features"
 
 
 @dataclass(frozen=True)
@@ -72,7 +74,7 @@ class AdditiveGP:
 
     n_initial: int = 4
     beta: float = 1.0
-    n_candidates: int = 400
+    n_candidates: int = 300
     rounds: int = 5
     max_points: int = 300
 
@@ -92,17 +94,16 @@ class AdditiveGP:
         n = len(history.complete)
         if n < 2 or n + len(history.running) < self.n_initial:
             return self._spread(history, rng)
-        features = features_of(history.space)
+        features = _features(history)
         examples = Examples.of(history, self.max_points)
         rows = features.encode(examples.architectures)
-        setting = Setting()
-        process = AdditiveProcess(rows, examples.targets, features.groups, setting=setting)
+        process = AdditiveProcess(rows, examples.targets, features.groups)
         pending = [trial.architecture for trial in history.running.values()]
         if pending:
             more = features.encode(pending)
             targets = np.concatenate([examples.targets, process.predict(more)[0]])
             rows = np.concatenate([rows, more])
-            process = AdditiveProcess(rows, targets, features.groups, setting=setting)
+            process = AdditiveProcess(rows, targets, features.groups, settings=[process.setting])
         weigh = _weighting(examples.targets, rng)
         feasible = log_feasibility(history, features, self.max_points)
 
@@ -125,9 +126,9 @@ class AdditiveGP:
     ) -> Proposal | None:
         space = history.space
         pool = _Pool(history)
-        for _ in range(self.n_candidates // 4):
+        for _ in range(self.n_candidates // 8):
             pool.add(space.sample(rng=rng), None)
-        pool.mutate(rng, parents, self.n_candidates // 4)
+        pool.mutate(rng, parents, self.n_candidates * 3 // 8)
         values = bound(pool.architectures)
         for i in range(self.rounds):
             start = len(pool.architectures)
@@ -144,7 +145,7 @@ class AdditiveGP:
         return random_proposal(history, rng)
 
     def _spread(self, history: History, rng: Random) -> Proposal | None:
-        features = features_of(history.space)
+        features = _features(history)
         drawn = [history.space.sample(rng=rng) for _ in range(50)]
         new = [architecture for architecture in drawn if history.is_new(architecture)]
         if not new:
@@ -152,11 +153,19 @@ class AdditiveGP:
         known = [t.architecture for t in (*history.trials[-50:], *history.running.values())]
         rows = features.encode(new)
         process = AdditiveProcess(
-            features.encode(known), np.zeros((len(known), 1)), features.groups, setting=Setting()
+            features.encode(known), np.zeros((len(known), 1)), features.groups, settings=[Setting()]
         )
         near = process.kernel(rows).max(axis=1)
         feasible = log_feasibility(history, features, self.max_points)
         return Proposal(new[int((feasible(rows) - near).argmax())], origin="design")
+
+
+def _features(history: History) -> Features:
+    found = history.memory.get(_FEATURES)
+    if found is None:
+        found = history.memory[_FEATURES] = features_of(history.space)
+    assert isinstance(found, Features)
+    return found
 
 
 class _Pool:

@@ -1,0 +1,88 @@
+"""The default strategy beside its rivals, on every table that is there, one setting for all.
+
+    python benchmarks/default_strategy.py --seeds 200 --queries 200 --benchmarks nasbench201/cifar10
+
+Reads the tables where `archwright.benchmarks.places` looks for them (ARCHWRIGHT_DATA, or
+../shared/data). Prints queries to the optimum (median, 90th percentile, the share of seeds that
+reach it), mean regret after 20, 50, 100, 150 and 200 queries, and the strategy's own processor
+time for each proposal.
+"""
+
+from __future__ import annotations
+
+import argparse
+import os
+from collections.abc import Sequence
+from concurrent.futures import ProcessPoolExecutor
+
+import numpy as np
+
+from archwright.benchmarks import load, run_strategy
+from archwright.benchmarks.run import Run
+from archwright.strategies import as_strategy
+
+TABLES = (
+    "nasbench201/cifar10",
+    "nasbench201/cifar100",
+    "nasbench201/ImageNet16-120",
+    "nasbench101",
+    "nasbench301",
+)
+AT = (20, 50, 100, 150, 200)
+
+
+def runs(name: str, strategy: str, seeds: Sequence[int], queries: int) -> list[Run]:
+    """The runs of one strategy on one table."""
+    table, _, dataset = name.partition("/")
+    benchmark = load(table, dataset=dataset) if dataset else load(table)
+    return [
+        run_strategy(benchmark, as_strategy(strategy), seed=seed, queries=queries) for seed in seeds
+    ]
+
+
+def line(name: str, strategy: str, found: Sequence[Run], queries: int) -> str:
+    """One row of the table."""
+    needed = np.array([r.queries_to_optimum or np.inf for r in found])
+    regrets = [(k, [r.regret(k) for r in found]) for k in AT if k <= queries]
+    cells = [
+        f"{np.mean([x for x in values if x is not None]):7.3f}" if None not in values else "      -"
+        for _, values in regrets
+    ]
+    own = 1e3 * sum(r.own_s for r in found) / sum(r.queries for r in found)
+    middle = np.quantile(needed, 0.5, method="higher")
+    far = np.quantile(needed, 0.9, method="higher")
+    return (
+        f"{name:28s}{strategy:14s}{len(found):6d}{middle:8.0f}{far:8.0f}"
+        f"{np.isfinite(needed).mean():8.1%}{' '.join(cells)}{own:9.1f}"
+    )
+
+
+def main() -> None:
+    """Run what the command line asks for."""
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawTextHelpFormatter
+    )
+    parser.add_argument("--seeds", type=int, default=20)
+    parser.add_argument("--queries", type=int, default=200)
+    parser.add_argument("--workers", type=int, default=1)
+    parser.add_argument("--benchmarks", default=",".join(TABLES))
+    parser.add_argument("--strategies", default="additive_gp,evolution,tpe,bananas,random")
+    options = parser.parse_args()
+    os.environ.setdefault("ARCHWRIGHT_DATA", "../shared/data")
+    print(
+        f"{'table':28s}{'strategy':14s}{'seeds':>6s}{'median':>8s}{'p90':>8s}{'reached':>8s}"
+        f"{' '.join(f'{k:>7d}' for k in AT if k <= options.queries)}{'own ms':>9s}"
+    )
+    shares = [range(i, options.seeds, options.workers) for i in range(options.workers)]
+    with ProcessPoolExecutor(options.workers) as pool:
+        for name in options.benchmarks.split(","):
+            for strategy in options.strategies.split(","):
+                parts = [
+                    pool.submit(runs, name, strategy, share, options.queries) for share in shares
+                ]
+                found = [run for part in parts for run in part.result()]
+                print(line(name, strategy, found, options.queries), flush=True)
+
+
+if __name__ == "__main__":
+    main()
