@@ -7,6 +7,7 @@ from dataclasses import dataclass, replace
 from typing import Protocol
 
 from archwright.benchmarks.base import Benchmark
+from archwright.space import Architecture
 from archwright.trials import Trial, dominates, hypervolume
 
 
@@ -22,6 +23,7 @@ class Step:
         regret: how far that is from the optimum; with several goals, the share of the true
             front's hypervolume that is missing. None: the optimum is not known.
         trial: number of the trial.
+        architecture: what it is.
         test: its value on test data, or None.
         test_regret: how far that is from the best value on test data, or None.
     """
@@ -31,6 +33,7 @@ class Step:
     value: float
     regret: float | None
     trial: int
+    architecture: Architecture
     test: float | None = None
     test_regret: float | None = None
 
@@ -67,7 +70,6 @@ class _Single:
         self.level = -1
         self.score = -math.inf
         self.steps: list[Step] = []
-        self.trials: list[Trial] = []
         self.optimum_at: int | None = None
 
     def add(self, trial: Trial, level: int, spent: float, seconds: float) -> None:
@@ -83,8 +85,8 @@ class _Single:
             full = self.objective.score(reading.metrics)
         query = math.ceil(spent - 1e-9)
         regret = None if self.optimum is None else self.optimum - full
-        self.steps.append(Step(query, seconds, self.sign * full, regret, trial.number))
-        self.trials.append(trial)
+        found = trial.number, trial.architecture
+        self.steps.append(Step(query, seconds, self.sign * full, regret, *found))
         proven = self.benchmark.proven and self.optimum_at is None
         if proven and level == self.last and regret is not None and regret <= 0:
             self.optimum_at = query
@@ -92,8 +94,8 @@ class _Single:
     def finished(self) -> tuple[Step, ...]:
         best = self.benchmark.test_optimum
         found = []
-        for step, trial in zip(self.steps, self.trials, strict=True):
-            test = self.benchmark.test(trial.architecture)
+        for step in self.steps:
+            test = self.benchmark.test(step.architecture)
             regret = None if test is None or best is None else self.sign * (best - test)
             found.append(replace(step, test=test, test_regret=regret))
         return tuple(found)
@@ -124,7 +126,8 @@ class _Several:
             regret = 0.0
             if self.optimum_at is None:
                 self.optimum_at = math.ceil(spent - 1e-9)
-        self.steps.append(Step(math.ceil(spent - 1e-9), seconds, volume, regret, trial.number))
+        found = trial.number, trial.architecture
+        self.steps.append(Step(math.ceil(spent - 1e-9), seconds, volume, regret, *found))
 
     def finished(self) -> tuple[Step, ...]:
         return tuple(self.steps)

@@ -12,12 +12,15 @@ from archwright.benchmarks.run import Run
 from archwright.benchmarks.significance import pair_tests
 from archwright.benchmarks.summary import percentile, rows
 from archwright.errors import InputError, UnknownNameError
+from archwright.space import Architecture
 from archwright.strategies import RegularizedEvolution
 from archwright.trials import Proposal
 
 
 def made(strategy, seed, found, regret=0.5, queries=200):
-    steps = (Step(1, 1.0, 0.5, 0.5, 0), Step(found or 2, 1.0, 1.0, 0.0 if found else regret, 1))
+    a = Architecture({"x": 1})
+    last = Step(found or 2, 1.0, 1.0, 0.0 if found else regret, 1, a)
+    steps = (Step(1, 1.0, 0.5, 0.5, 0, a), last)
     return Run("b", "d", strategy, seed, 200, queries, steps, found, None, 0.1, "queries")
 
 

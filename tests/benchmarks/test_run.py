@@ -37,7 +37,7 @@ def curves():
 
 def test_selection_is_by_validation_and_test_is_looked_up_afterwards():
     run = run_strategy(curves(), Script((1, None), (3, None), (2, None)), queries=5)
-    assert [s.trial for s in run.steps] == [0, 1]
+    assert [(s.trial, s.architecture["x"]) for s in run.steps] == [(0, 1), (1, 3)]
     assert run.last.value == 0.9
     assert run.last.test == pytest.approx(0.1)
     assert run.last.test_regret == pytest.approx(0.8)
