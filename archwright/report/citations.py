@@ -553,7 +553,7 @@ REFERENCES: dict[str, Reference] = {
         Reference(
             "srinivas2010",
             "N. Srinivas, A. Krause, S. Kakade, M. Seeger",
-            "Gaussian Process Optimization in the Bandit Setting: No Regret and Experimental Design",
+            "Gaussian Process Optimization in the Bandit Setting",
             "ICML 2010",
             "0912.3995",
         ),
