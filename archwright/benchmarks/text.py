@@ -93,18 +93,18 @@ def number(value: float | None) -> str:
 
 
 def verdicts(comparison: Comparison, problem: Problem) -> list[str]:
-    """One line for each pair of strategies that differ, or one that says none do."""
+    """One line for each strategy that beats others, and one for the pairs that do not differ."""
     tests = comparison.tests(problem)
-    clear = [t for t in tests if t.p_holm < 0.05]
-    lines = [
-        f"{t.better} beats {t.worse} (better in {t.wins} of {t.wins + t.losses + t.ties} seeds, "
-        f"p = {t.p_holm:.2g})"
-        for t in clear
-    ]
-    if len(clear) < len(tests):
-        n = len(tests) - len(clear)
+    beaten: dict[str, list[str]] = {}
+    for t in tests:
+        if t.p_holm < 0.05:
+            seeds = f"{t.wins} of {t.wins + t.losses + t.ties} seeds"
+            beaten.setdefault(t.better, []).append(f"{t.worse} ({seeds}, p = {t.p_holm:.2g})")
+    lines = [f"{better} beats {', '.join(others)}" for better, others in beaten.items()]
+    n = len(tests) - sum(map(len, beaten.values()))
+    if n:
         lines.append(f"{n} of {len(tests)} pairs: no difference shown (p >= 0.05)")
-    if lines:
+    if tests:
         lines.append("(Wilcoxon signed-rank over seeds, Holm-corrected over the pairs)")
     return lines
 

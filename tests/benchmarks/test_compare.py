@@ -166,6 +166,21 @@ def test_runs_that_did_not_find_the_optimum_are_told_apart_by_regret():
     assert (pair.better, pair.wins, pair.losses) == ("a", 7, 1)
 
 
+def test_verdicts_name_who_beats_whom():
+    from archwright.benchmarks.text import verdicts
+
+    runs = [made("a", i, found=20 + i) for i in range(12)]
+    runs += [made("b", i, found=60 + 3 * i) for i in range(12)]
+    runs += [made("c", i, found=21 + i) for i in range(12)]
+    runs += [made("d", i, found=20 + i) for i in range(12)]
+    comparison = Comparison.of(runs, [], 200)
+    problem = type("P", (), {"name": "b", "dataset": "d"})()
+    lines = verdicts(comparison, problem)
+    assert lines[0].startswith("a beats b (12 of 12 seeds, p = ")
+    assert ", c (12 of 12 seeds" in lines[0]
+    assert any(line.startswith("1 of 6 pairs: no difference shown") for line in lines)
+
+
 def test_curves_are_means_with_intervals():
     runs = [made("a", 0, found=10), made("a", 1, found=None, regret=0.3)]
     comparison = Comparison.of(runs, [], 200)
