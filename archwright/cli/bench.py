@@ -16,7 +16,7 @@ from archwright.errors import InputError
 if TYPE_CHECKING:
     from archwright.benchmarks import Benchmark, Comparison, Run
 
-DEFAULT_BENCHMARK = "synthetic-interactions"
+DEFAULT_BENCHMARK = "digits-cells"
 DEFAULT_STRATEGIES = "random,local,evolution"
 
 
