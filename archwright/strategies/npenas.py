@@ -45,8 +45,9 @@ class NPENAS:
     Differences from the paper: in place of a graph isomorphism network a feed-forward one reads how
     many operations have each neighbourhood of radius 0, 1 and 2 (`archwright.predictors.wl`; such
     counts are what tells graphs apart for a graph network, too), or `Space.encode` in spaces
-    without cells; it learns the normal quantiles of the scores' ranks; half of the children have
-    more than one change; 10 random architectures by default, not 20.
+    without cells; it learns the normal quantiles of the scores' ranks; half of the children
+    have more than one change; where too few children are new, random architectures make up their
+    number; 10 random architectures by default, not 20.
 
     >>> from archwright.space import Choice, Space
     >>> space = Space({"width": Choice((16, 32, 64))})
@@ -77,6 +78,7 @@ class NPENAS:
             return random_proposal(history, rng)
         pool = Pool(history)
         pool.add_mutations(rng, best_trials(history, self.n_parents), self.n_children, more=0.5)
+        pool.add_random(rng, self.n_children - len(pool))
         if not pool:
             return random_proposal(history, rng)
         vectors = history.memory.get(self)
@@ -96,4 +98,6 @@ class NPENAS:
         )
         predicted = network.predict(vectors.of(pool.architectures, like=seen))[0]
         best = int(np.argmax(predicted))
-        return Proposal(pool.architectures[best], origin="mutation", parent=pool.parents[best])
+        parent = pool.parents[best]
+        origin = "random" if parent is None else "mutation"
+        return Proposal(pool.architectures[best], origin=origin, parent=parent)
