@@ -161,3 +161,11 @@ def test_equals_are_told_apart_by_loss():
         history.add(Trial(number, _arch(16), metrics={"accuracy": accuracy, "loss": loss}))
     assert history.best.number == 2
     assert [t.number for t in history.ranking] == [2, 3, 1, 0]
+
+
+def test_records_of_before_trials_could_continue_others():
+    space = Space({"a": Choice((1, 2))})
+    trial = Trial(1, space.default, budget=3, continues=0, note="a note")
+    assert Trial.from_dict(trial.to_dict()) == trial
+    old = {k: v for k, v in trial.to_dict().items() if k not in ("continues", "note")}
+    assert Trial.from_dict(old).continues is None
