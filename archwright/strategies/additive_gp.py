@@ -11,7 +11,7 @@ from random import Random
 import numpy as np
 import numpy.typing as npt
 
-from archwright.errors import InputError
+from archwright.errors import InputError, SpaceError
 from archwright.predictors.additive import AdditiveProcess, Setting
 from archwright.predictors.features import Features, features_of
 from archwright.space import Architecture
@@ -22,6 +22,7 @@ from archwright.trials import History, Proposal
 Matrix = npt.NDArray[np.float64]
 
 _FEATURES = "archwright.features"
+_EVERYTHING = "archwright.everything"
 
 
 @dataclass(frozen=True)
@@ -36,7 +37,8 @@ class AdditiveGP:
     normal quantiles of their ranks, so that their scale and a few very bad ones do not matter.
 
     The bound is searched among random architectures, mutations of the best known, and, in some
-    rounds, mutations of those with the greatest bound so far.
+    rounds, mutations of those with the greatest bound so far; in a space with no more than
+    `n_candidates`, among all.
 
     Evaluations that failed count as the worst. Metrics that limits name are predicted from all
     trials in which they are known (also those that were never trained as they break a limit), and
@@ -126,11 +128,18 @@ class AdditiveGP:
     ) -> Proposal | None:
         space = history.space
         pool = _Pool(history)
-        for _ in range(self.n_candidates // 8):
-            pool.add(space.sample(rng=rng), None)
-        pool.mutate(rng, parents, self.n_candidates * 3 // 8)
+        everything = _listed(history, self.n_candidates)
+        if everything is not None:
+            for architecture in everything:
+                pool.add(architecture, None)
+        else:
+            for _ in range(self.n_candidates // 8):
+                pool.add(space.sample(rng=rng), None)
+            pool.mutate(rng, parents, self.n_candidates * 3 // 8)
+        if not pool.architectures:
+            return random_proposal(history, rng)
         values = bound(pool.architectures)
-        for i in range(self.rounds):
+        for i in range(self.rounds if everything is None else 0):
             start = len(pool.architectures)
             top = np.argsort(-values, kind="stable")[:10]
             # Where the share of a round is not whole, the first rounds have one more.
@@ -158,6 +167,19 @@ class AdditiveGP:
         near = process.kernel(rows).max(axis=1)
         feasible = log_feasibility(history, features, self.max_points)
         return Proposal(new[int((feasible(rows) - near).argmax())], origin="design")
+
+
+def _listed(history: History, most: int) -> list[Architecture] | None:
+    """All architectures of a space that has no more than `most`, else None."""
+    if (_EVERYTHING, most) not in history.memory:
+        try:
+            small = history.space.size <= most
+        except SpaceError:  # a dynamic space does not know its size
+            small = False
+        found = list(history.space.enumerate()) if small else None
+        history.memory[_EVERYTHING, most] = found
+    everything: list[Architecture] | None = history.memory[_EVERYTHING, most]
+    return everything
 
 
 def _features(history: History) -> Features:
