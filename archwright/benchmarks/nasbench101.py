@@ -52,6 +52,8 @@ class NasBench101(Benchmark):
 
     Differences from the paper: the published comparisons let a query answer with one of the three
     trainings at random; here it is their mean, so that the best validation value is one number.
+    They draw random matrices, most of which are small cells; here each cell with results is
+    equally likely (mean validation accuracy 91.0 against 84.9 in the sample).
 
     Raises:
         DataError: no such file was found, or it is not in a format of these.
