@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-from bisect import bisect_right
+from bisect import bisect_right, insort
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from random import Random
 
 from archwright.strategies.base import any_new
 from archwright.strategies.brackets import leftover
-from archwright.strategies.fidelity import best_first, check_arguments, ladder
+from archwright.strategies.fidelity import best_first, check_arguments, ladder, place
 from archwright.trials import History, Proposal, Trial
 
 
@@ -107,8 +107,12 @@ class ASHA:
         n_rungs = len(budgets)
         read: _Rungs = history.memory.setdefault(self, _Rungs([_Rung() for _ in range(n_rungs)]))
         for trial in history.trials[read.n_read :]:
+            if trial.continues is not None:
+                read.continued.add(trial.continues)
+            elif trial.state == "infeasible":
+                continue
             rung = bisect_right(budgets, history.level(trial.budget)) - 1
-            read.add(trial, max(rung, 0))
+            read.rungs[max(rung, 0)].add(history, trial)
         read.n_read = len(history.trials)
         return read
 
@@ -121,8 +125,19 @@ class _Rung:
     trials: list[Trial] = field(default_factory=list)
     n_sorted: int = 0
 
+    def add(self, history: History, trial: Trial) -> None:
+        self.n += 1
+        if trial.state != "complete" or not history.objective.feasible(trial.metrics):
+            return
+        if history.objective.single:
+            insort(self.trials, trial, key=lambda t: place(history, t))
+            self.n_sorted += 1
+        else:
+            self.trials.append(trial)
+
     def best(self, history: History, n: int) -> list[Trial]:
         if self.n_sorted != len(self.trials):
+            # With several objectives one more may change the place of all.
             self.trials = best_first(history, self.trials)
             self.n_sorted = len(self.trials)
         return self.trials[:n]
@@ -135,13 +150,3 @@ class _Rungs:
     rungs: list[_Rung]
     n_read: int = 0
     continued: set[int] = field(default_factory=set)
-
-    def add(self, trial: Trial, rung: int) -> None:
-        if trial.continues is not None:
-            self.continued.add(trial.continues)
-        elif trial.state == "infeasible":
-            return
-        level = self.rungs[rung]
-        level.n += 1
-        if trial.state == "complete":
-            level.trials.append(trial)

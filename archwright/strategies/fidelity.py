@@ -120,6 +120,12 @@ def ladder(
     return tuple(int(b) if float(b).is_integer() else b for b in sorted(budgets))
 
 
+def place(history: History, trial: Trial) -> tuple[float, float, int]:
+    """A successful trial's place among others, with one objective: smaller is better."""
+    loss = trial.metrics.get("loss", 0.0)
+    return -history.objective.score(trial.metrics), loss, trial.number
+
+
 def best_first(history: History, trials: Iterable[Trial]) -> list[Trial]:
     """Those that succeeded and keep the limits, best first.
 
@@ -133,10 +139,7 @@ def best_first(history: History, trials: Iterable[Trial]) -> list[Trial]:
     objective = history.objective
     good = [t for t in trials if t.state == "complete" and objective.feasible(t.metrics)]
     if objective.single:
-        return sorted(
-            good,
-            key=lambda t: (-objective.score(t.metrics), t.metrics.get("loss", 0.0), t.number),
-        )
+        return sorted(good, key=lambda t: place(history, t))
     good.sort(key=lambda t: t.number)
     ordered: list[Trial] = []
     while good:

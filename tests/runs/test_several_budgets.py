@@ -1,15 +1,15 @@
 import shutil
-import time
 
 import pytest
 
 from archwright.errors import InputError
 from archwright.evaluators import Train
 from archwright.runs import load, search
+from archwright.runs.loop import Clock, Loop
 from archwright.space import Choice, Space
 from archwright.strategies import ASHA, STRATEGIES, multi_fidelity
 from archwright.tasks import Task
-from archwright.trials import Proposal
+from archwright.trials import History, Objective, Proposal, Trial
 
 SPACE = Space({"a": Choice(range(20)), "b": Choice(range(20))})
 
@@ -130,16 +130,23 @@ def test_more_for_a_known_architecture_is_taken_and_less_is_not():
 
 
 def test_what_would_not_end_in_time_is_not_begun():
-    class Slow(Steps):
-        def evaluate(self, candidate):
-            before = candidate.previous_budget or 0
-            time.sleep(0.05 * (candidate.budget - before))
-            return super().evaluate(candidate)
+    class Stopped(Clock):
+        def now(self):
+            return self.before
 
-    result = run(Slow(), minutes=1.2 / 60, strategy=ASHA(min_budget=1, max_budget=9))
-    assert result.info["stopped"] == "time is up"
-    assert result.info["search_seconds"] < 1.6
-    assert len(result.trials) > 8
+    history = History(SPACE, Objective.of(maximize="score"), full_budget=9)
+    loop = Loop(history, ASHA(), Steps(), n_trials=9, deadline=10.0, clock=Stopped())
+    assert loop.run() == "all trials done"
+    loop._durations = [2.0]  # seconds for one unit of budget
+    last = history.trials[-1]
+    longer = Trial(9, last.architecture, "running", budget=last.budget + 4, continues=last.number)
+    assert not loop._too_long(longer)
+    loop.clock.before = 2.5
+    assert loop._too_long(longer)
+    assert not loop._too_long(Trial(9, SPACE.default, "running", budget=3))
+    loop.n_trials = None
+    loop.clock.before = 8.5  # not even the smallest budget would do
+    assert loop._spent() == "time is up"
 
 
 @pytest.mark.integration
