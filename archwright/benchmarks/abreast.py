@@ -1,7 +1,7 @@
 """Many small networks trained side by side, as one network with grouped layers.
 
-Small networks leave a processor idle between kernels: thirty of them as one take little longer
-than three alone, and compute the same.
+With networks this small, starting a kernel takes longer than running it: side by side they share
+the starts, and compute the same.
 """
 
 from __future__ import annotations

@@ -51,7 +51,7 @@ class DigitsCells(Benchmark):
 
     A cell has three nodes; each takes one or two of what comes before it and does one of seven
     things to their sum: a 1 x 1 or 3 x 3 convolution in two groups, a separable one of 3 x 3 or
-    5 x 5, maximum or average pooling, nothing. That are 6,174 architectures; canonical duplicates
+    5 x 5, maximum or average pooling, nothing. These are 6,174 architectures; canonical duplicates
     answer the same. Metrics: `valid_accuracy` (in per cent of 700 images), `valid_loss` (nats),
     `params`, `flops`; test accuracy is that on 697 images, the mean of three seeds. Simulated
     seconds are those of training one network.

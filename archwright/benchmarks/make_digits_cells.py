@@ -1,6 +1,6 @@
 """Make the table of digits-cells anew: `python -m archwright.benchmarks.make_digits_cells`.
 
-Trains every distinct architecture with three seeds, on one core and without a network. What was
+Trains every distinct architecture with three seeds, on one core, from scikit-learn's data. What was
 trained is kept in a folder, so that a run that was stopped goes on where it was.
 """
 
