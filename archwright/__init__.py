@@ -66,12 +66,20 @@ _HOMES = {
     "archwright.tasks": ("Task",),
     "archwright.training": ("Recipe",),
     "archwright.evaluators": ("Candidate", "Table", "Train"),
-    "archwright.strategies": ("Grid", "LocalSearch", "RandomSearch", "RegularizedEvolution"),
+    "archwright.strategies": (
+        "Auto",
+        "Grid",
+        "LocalSearch",
+        "RandomSearch",
+        "RegularizedEvolution",
+        "WarmStart",
+    ),
     "archwright.runs": ("load", "resume", "search"),
     "archwright.export": ("load_exported",),
 }
 _HOME_OF = {name: home for home, names in _HOMES.items() for name in names}
 _PACKAGES = (
+    "benchmarks",
     "errors",
     "executors",
     "hardware",

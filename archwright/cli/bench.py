@@ -17,7 +17,7 @@ if TYPE_CHECKING:
     from archwright.benchmarks import Benchmark, Comparison, Run
 
 DEFAULT_BENCHMARK = "digits-cells"
-DEFAULT_STRATEGIES = "random,local,evolution"
+DEFAULT_STRATEGIES = "random,local,evolution,auto"
 
 
 @guarded
@@ -44,7 +44,7 @@ def bench(
             "search is always among them.",
         ),
     ] = DEFAULT_STRATEGIES,
-    seeds: Annotated[int, typer.Option(help="Runs of each strategy: seeds 0, 1, ...")] = 20,
+    seeds: Annotated[int, typer.Option(help="Runs of each strategy: seeds 0, 1, ...")] = 10,
     queries: Annotated[int, typer.Option(help="Full trainings that a run may ask for.")] = 200,
     simulated_seconds: Annotated[
         float | None,

@@ -134,7 +134,7 @@ def search(
             help="How to search it (see: archwright strategies).",
             rich_help_panel=GOAL,
         ),
-    ] = "evolution",
+    ] = "auto",
     warm_start: Annotated[
         Path | None,
         typer.Option(

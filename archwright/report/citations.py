@@ -639,6 +639,7 @@ METHODS: dict[str, tuple[str, ...]] = {
     "differential_evolution": ("awad2020", "storn1997"),
     "particle_swarm": ("wang2018", "kennedy1995"),
     "additive_gp": ("srinivas2010", "duvenaud2011"),
+    "auto": ("srinivas2010", "duvenaud2011", "real2019"),
     "ant_colony": ("byla2019", "dorigo1997"),
     "reinforce": ("zoph2017", "williams1992"),
     "ppo": ("zoph2018", "schulman2017"),

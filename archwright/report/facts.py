@@ -26,6 +26,7 @@ _STRATEGIES = {
     "additive_gp": "an additive Gaussian process over features",
     "ant_colony": "ant colony optimisation",
     "asha": "asynchronous successive halving (ASHA)",
+    "auto": "the default (a Gaussian process first, then evolution)",
     "bananas": "BANANAS",
     "bohb": "BOHB",
     "differential_evolution": "differential evolution",

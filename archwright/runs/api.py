@@ -34,7 +34,7 @@ def search(
     maximize: str | Iterable[str] | None = None,
     minimize: str | Iterable[str] | None = None,
     limits: Mapping[str, float | str | tuple[float, float]] | None = None,
-    strategy: str | Strategy = "evolution",
+    strategy: str | Strategy = "auto",
     first: Any = None,
     stopping: Any = None,
     trials: int | None = None,
@@ -66,7 +66,8 @@ def search(
             networks.
         limits: metric -> upper bound ("50k", "5ms" and "1MB" will do) or pair (low, high). What
             breaks a limit on a cost is never trained.
-        strategy: a name or an object with ``propose(history, rng)``. Those with several budgets
+        strategy: a name or an object with ``propose(history, rng)``; the default follows the rule
+            that `archwright.strategies.Auto` states. Those with several budgets
             ("hyperband", "asha", "bohb", "successive_halving") count each of an architecture's
             evaluations as a trial.
         first: what to evaluate before the strategy is asked: a list of architectures, an earlier

@@ -15,6 +15,7 @@ if TYPE_CHECKING:
     from archwright.strategies.additive_gp import AdditiveGP as AdditiveGP
     from archwright.strategies.ant_colony import AntColony as AntColony
     from archwright.strategies.asha import ASHA as ASHA
+    from archwright.strategies.auto import Auto as Auto
     from archwright.strategies.bananas import BANANAS as BANANAS
     from archwright.strategies.bohb import BOHB as BOHB
     from archwright.strategies.bowl import NASBOWL as NASBOWL
@@ -60,6 +61,7 @@ _HOMES = {
     "additive_gp": "additive_gp:AdditiveGP",
     "ant_colony": "ant_colony:AntColony",
     "asha": "asha:ASHA",
+    "auto": "auto:Auto",
     "bananas": "bananas:BANANAS",
     "bohb": "bohb:BOHB",
     "differential_evolution": "differential_evolution:DifferentialEvolution",
@@ -179,6 +181,7 @@ __all__ = [
     "AdditiveGP",
     "ASHA",
     "AntColony",
+    "Auto",
     "BANANAS",
     "BOHB",
     "CMAES",

@@ -145,13 +145,15 @@ class BOHB:
         for _ in range(self.n_candidates):
             near = split[0][int(rng.random() * len(split[0]))].architecture
             made = draw_near(codes, near, good.widths, self.bandwidth_factor, rng)
-            if made is not None and history.is_new(made):
+            if made is not None:
                 drawn[made] = None
         if not drawn:
             return None
         candidates = list(drawn)
         ratios = good.log(candidates) - bad.log(candidates)
-        return candidates[int(ratios.argmax())]
+        # Whether one is new is asked from the best on: for cells that is the dearest part.
+        ordered = (candidates[i] for i in (-ratios).argsort(kind="stable"))
+        return next((one for one in ordered if history.is_new(one)), None)
 
     def _split(self, history: History) -> tuple[list[Trial], list[Trial]] | None:
         """Good and bad observations of the largest budget that has enough of them."""

@@ -26,7 +26,7 @@ def quick(*words):
 def test_a_table_comes_out():
     done = quick()
     assert done.exit_code == 0, done.output
-    for word in ("random", "local", "evolution", "regret@20", "3 seeds", "Wilcoxon"):
+    for word in ("random", "local", "evolution", "auto", "regret@20", "3 seeds", "Wilcoxon"):
         assert word in done.stdout
 
 
@@ -48,7 +48,7 @@ def test_files_are_written(tmp_path):
         "simulated_s",
         "own_s",
     ]
-    assert len(rows) == 1 + 9
+    assert len(rows) == 1 + 4 * 3
     names = {p.name for p in (tmp_path / "out").iterdir()}
     stem = "synthetic-needle-made-up"
     assert names == {"runs.csv", "table.txt", "index.html", f"{stem}.png", f"{stem}.svg"}
@@ -154,7 +154,7 @@ def test_help_and_start_bring_nothing_heavy():
 def test_a_table_of_runs_reads_with_pandas(tmp_path):
     quick("--csv", tmp_path / "runs.csv")
     frame = pd.read_csv(tmp_path / "runs.csv")
-    assert frame["seed"].tolist() == [0, 1, 2] * 3
+    assert frame["seed"].tolist() == [0, 1, 2] * 4
     assert frame["regret_200"].isna().all()
 
 
@@ -185,6 +185,6 @@ def test_everything_is_chosen_when_left_out(monkeypatch):
     monkeypatch.setattr("archwright.benchmarks.compare", record)
     done = invoke()
     assert done.exit_code == 0, done.output
-    assert (asked["seeds"], asked["queries"]) == (20, 200)
-    assert asked["strategies"] == ["random", "local", "evolution"]
+    assert (asked["seeds"], asked["queries"]) == (10, 200)
+    assert asked["strategies"] == ["random", "local", "evolution", "auto"]
     assert len(asked["problems"]) == 1

@@ -82,7 +82,7 @@ def test_everything_is_chosen_when_left_out(calls):
     assert space == "auto"
     assert asked["minutes"] == 5
     assert asked["trials"] is None
-    assert asked["strategy"] == "evolution"
+    assert asked["strategy"] == "auto"
     assert asked["out"] == Path("runs/digits-1")
     assert asked["final"] is True
     assert asked["baselines"] is True
