@@ -1,0 +1,14 @@
+"""Zero-cost proxies: numbers of an untrained network that go with its accuracy when trained.
+
+>>> from torch import nn
+>>> net = nn.Sequential(nn.Linear(4, 64), nn.ReLU(), nn.Linear(64, 3))
+>>> found = score(net, ["params", "snip", "naswot"], input_shape=(4,), batch=8)
+>>> list(found), found["params"]
+(['params', 'snip', 'naswot'], 515.0)
+"""
+
+from archwright.proxies.base import Proxy, Scores
+from archwright.proxies.registry import BASELINES, GROUPS, PROXIES
+from archwright.proxies.scoring import score
+
+__all__ = ["BASELINES", "GROUPS", "PROXIES", "Proxy", "Scores", "score"]
