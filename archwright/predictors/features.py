@@ -171,7 +171,8 @@ def features_of(space: Space) -> Features:
     True
     """
     # Spaces with equal decisions may draw differently: a table lists a part of its space only.
-    return _features_of(space, type(space), space.sample(seed=0), space.sample(seed=1))
+    kind = type(space).__qualname__
+    return _features_of(space, kind, space.sample(seed=0), space.sample(seed=1))
 
 
 @functools.lru_cache(maxsize=8)
