@@ -4,8 +4,8 @@
 
 Reads the tables where `archwright.benchmarks.places` looks for them (ARCHWRIGHT_DATA, or
 ../shared/data). Prints queries to the optimum (median, 90th percentile, the share of seeds that
-reach it; a run ends there), mean regret after 20, 50, 100, 150 and 200 queries, and the strategy's own processor
-time for each proposal.
+reach it; a run ends there), mean regret after 20, 50, 100, 150 and 200 queries, and the strategy's
+own processor time for each proposal.
 
     python benchmarks/default_strategy.py --digits 5
 
