@@ -558,6 +558,13 @@ REFERENCES: dict[str, Reference] = {
             "0912.3995",
         ),
         Reference(
+            "berk2020",
+            "J. Berk, S. Gupta, S. Rana, S. Venkatesh",
+            "Randomised Gaussian Process Upper Confidence Bound for Bayesian Optimisation",
+            "IJCAI 2020",
+            "2006.04296",
+        ),
+        Reference(
             "duvenaud2011",
             "D. Duvenaud, H. Nickisch, C. E. Rasmussen",
             "Additive Gaussian Processes",
@@ -638,7 +645,7 @@ METHODS: dict[str, tuple[str, ...]] = {
     "pareto_local": ("paquete2004", "denottelander2021"),
     "differential_evolution": ("awad2020", "storn1997"),
     "particle_swarm": ("wang2018", "kennedy1995"),
-    "additive_gp": ("srinivas2010", "duvenaud2011"),
+    "additive_gp": ("srinivas2010", "berk2020", "duvenaud2011"),
     "auto": ("srinivas2010", "duvenaud2011", "real2019"),
     "ant_colony": ("byla2019", "dorigo1997"),
     "reinforce": ("zoph2017", "williams1992"),

@@ -49,7 +49,9 @@ class AdditiveGP:
 
     Args:
         n_initial: architectures before the model is asked.
-        beta: how many standard deviations above the mean the bound lies.
+        beta: how many standard deviations above the mean the bound lies, on average: each proposal
+            draws its own from an exponential distribution, so that the search neither stays where
+            the model is wrong about the best nor explores for ever.
         n_candidates: how many architectures the bound is computed for.
         rounds: rounds of mutating those with the greatest bound, for half of the candidates.
         max_points: observations that the model learns from; of more, the best half and the latest.
@@ -58,12 +60,14 @@ class AdditiveGP:
         InputError: an argument is out of range.
 
     Source: Srinivas, Krause, Kakade and Seeger, Gaussian Process Optimization in the Bandit
-    Setting, ICML 2010, arXiv 0912.3995; the kernel: Duvenaud, Nickisch and Rasmussen, Additive
+    Setting, ICML 2010, arXiv 0912.3995; the bound at random: Berk, Gupta, Rana and Venkatesh,
+    Randomised Gaussian Process Upper Confidence Bound for Bayesian Optimisation, IJCAI 2020,
+    arXiv 2006.04296; the kernel: Duvenaud, Nickisch and Rasmussen, Additive
     Gaussian Processes, NeurIPS 2011, arXiv 1112.4394; several objectives: Knowles, ParEGO, IEEE
     Transactions on Evolutionary Computation 10, 2006.
 
-    Differences from the paper: groups of features of architectures in place of single inputs; a
-    constant `beta`; the normal quantiles of ranks; a fixed length scale and noise; candidates in
+    Differences from the paper: groups of features of architectures in place of single inputs;
+    the normal quantiles of ranks; a fixed length scale and noise; candidates in
     place of all of the space. ParEGO predicts the weighted sum, here each objective is predicted.
 
     >>> from archwright.space import Choice, Space
@@ -109,10 +113,12 @@ class AdditiveGP:
         weigh = _weighting(examples.targets, rng)
         feasible = log_feasibility(history, features, self.max_points)
 
+        beta = rng.expovariate(1.0) * self.beta
+
         def bound(architectures: Sequence[Architecture]) -> Matrix:
             found = features.encode(architectures)
             mean, deviation = process.predict(found)
-            return weigh(mean + self.beta * deviation) + feasible(found)
+            return weigh(mean + beta * deviation) + feasible(found)
 
         known = weigh(examples.targets[: examples.n_good])
         best = np.argsort(-known, kind="stable")[:10]
