@@ -62,13 +62,14 @@ class AdditiveGP:
     Source: Srinivas, Krause, Kakade and Seeger, Gaussian Process Optimization in the Bandit
     Setting, ICML 2010, arXiv 0912.3995; the bound at random: Berk, Gupta, Rana and Venkatesh,
     Randomised Gaussian Process Upper Confidence Bound for Bayesian Optimisation, IJCAI 2020,
-    arXiv 2006.04296; the kernel: Duvenaud, Nickisch and Rasmussen, Additive
-    Gaussian Processes, NeurIPS 2011, arXiv 1112.4394; several objectives: Knowles, ParEGO, IEEE
-    Transactions on Evolutionary Computation 10, 2006.
+    arXiv 2006.04296; the kernel: Duvenaud, Nickisch and Rasmussen, Additive Gaussian Processes,
+    NeurIPS 2011, arXiv 1112.4394; several objectives: Knowles, ParEGO, IEEE Transactions on
+    Evolutionary Computation 10, 2006.
 
-    Differences from the paper: groups of features of architectures in place of single inputs;
-    the normal quantiles of ranks; a fixed length scale and noise; candidates in
-    place of all of the space. ParEGO predicts the weighted sum, here each objective is predicted.
+    Differences from the paper: groups of features of architectures in place of single inputs; the
+    normal quantiles of ranks; hyper-parameters from a few; an exponential `beta` in place of a
+    gamma one; candidates in place of all of the space. ParEGO predicts the weighted sum, here each
+    objective is predicted.
 
     >>> from archwright.space import Choice, Space
     >>> from archwright.trials import Objective
