@@ -20,8 +20,9 @@ class Evaluator(Protocol):
     An evaluator may also have: ``objective`` (the `Objective` used when the call names none),
     ``input_shape`` (so that parameters and FLOPs are counted), ``full_budget`` (what an evaluation
     in full costs, in the unit of ``candidate.budget``; for strategies with several budgets),
-    ``isolated`` (True: run it in worker processes unless told otherwise), ``task``, and
-    ``final(candidate, ...)`` (train the winner anew and test it).
+    ``isolated`` (True: run it in worker processes unless told otherwise), ``own_metrics`` (names
+    of metrics that it knows by itself: costs among them are not computed, nor is any that no goal
+    or limit names), ``task``, and ``final(candidate, ...)`` (train the winner anew and test it).
     """
 
     def evaluate(self, candidate: Candidate) -> Mapping[str, float]:

@@ -47,6 +47,11 @@ class Table:
         if not self._rows:
             raise InputError("the table has no rows; give at least one architecture with metrics")
 
+    @property
+    def own_metrics(self) -> set[str]:
+        """Metrics that every row has."""
+        return set.intersection(*map(set, self._rows.values()))
+
     def __len__(self) -> int:
         return len(self._rows)
 

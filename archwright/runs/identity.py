@@ -97,10 +97,11 @@ def code_of(given: Any) -> str | None:
 
     Comments, docstrings, names of files and line numbers do not count.
 
-    >>> code_of(lambda candidate: 1) == code_of(lambda candidate: 1)
-    True
-    >>> code_of(lambda candidate: 1) == code_of(lambda candidate: 2)
-    False
+    >>> def mine(candidate):
+    ...     return 1
+    >>> mine.__module__ = "my_search"
+    >>> code_of(mine)[:2], code_of(len)
+    ('3.', None)
     """
     parts = sorted(_code_parts(given))
     if not parts:

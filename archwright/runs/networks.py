@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Collection, Mapping
 from typing import Any
 
 from archwright.errors import InputError
@@ -80,8 +80,18 @@ def cost_function(
     *,
     seed: int,
     device: str,
+    own: Collection[str] | None = None,
 ) -> Costs | None:
-    """What is computed of an architecture before it is trained; None for spaces of values.
+    """What is computed of an architecture before it is trained; None where nothing is.
+
+    Args:
+        space: the space; one of values has no costs.
+        objective: whose goals and limits name costs.
+        input_shape: shape of one input, without the batch; None: unknown.
+        seed: for the weights of a network that is timed.
+        device: where it is timed.
+        own: metrics that the evaluator knows by itself; nothing but what is asked for beyond them
+            is computed then. None: it knows none.
 
     Raises:
         InputError: a goal or limit needs the shape of an input, which is not known.
@@ -91,7 +101,9 @@ def cost_function(
         return None
     from archwright.hardware import COSTS, costs
 
-    asked_names = [m for m in objective.metrics if m in COSTS]
+    asked_names = [m for m in objective.metrics if m in COSTS and m not in (own or ())]
+    if own is not None and not asked_names:
+        return None
     if input_shape is None:
         needy = [n for n in asked_names if COSTS[n].needs_forward or COSTS[n].needs_measurement]
         if needy:
@@ -99,7 +111,7 @@ def cost_function(
                 f"{', '.join(sorted(needy))} of a network needs the shape of its input: give "
                 "search(..., input_shape=...), such as (3, 32, 32), without the batch"
             )
-    usual = ["params"] if input_shape is None else ["params", "flops"]
+    usual = [] if own is not None else ["params"] if input_shape is None else ["params", "flops"]
     cheap = [n for n in asked_names if not COSTS[n].needs_measurement]
     cheap = list(dict.fromkeys([*usual, *cheap]))
     dear = [n for n in asked_names if COSTS[n].needs_measurement]

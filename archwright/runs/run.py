@@ -261,7 +261,12 @@ class Run:
             "executor": executor,
             "clock": clock,
             "costs": cost_function(
-                self.space, self.objective, self.input_shape, seed=self.seed, device=device
+                self.space,
+                self.objective,
+                self.input_shape,
+                seed=self.seed,
+                device=device,
+                own=getattr(self.evaluator, "own_metrics", None),
             ),
             "job": job,
             "device": device,

@@ -652,3 +652,21 @@ def test_no_file_of_a_killed_search_stays(tmp_path):
     mine.close()
     other.close()
     assert list(tmp_path.iterdir()) == []
+
+
+def test_a_table_of_networks_is_only_looked_up(monkeypatch):
+    torch = pytest.importorskip("torch")
+    import archwright as aw
+
+    def make():
+        return torch.nn.Sequential(aw.linear(3, aw.choice("width", [4, 8, 16])))
+
+    space = aw.ModelSpace(make)
+    rows = [({"width": w}, {"score": w / 16, "flops": float(w)}) for w in (4, 8, 16)]
+    built = []
+    monkeypatch.setattr(type(space), "build", lambda self, *a, **k: built.append(a))
+    result = search(space, Table(space, rows), maximize="score", limits={"flops": 8})
+    assert (result.best.metrics["score"], len(result.trials), built) == (0.5, 3, [])
+    monkeypatch.undo()
+    result = search(space, Table(space, rows), maximize="score", limits={"params": 40})
+    assert result.best.metrics == {"score": 0.5, "flops": 8.0, "params": 32.0}
