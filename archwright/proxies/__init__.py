@@ -7,8 +7,27 @@
 (['params', 'snip', 'naswot'], 515.0)
 """
 
+from archwright.proxies.aggregation import HOWS, Fitted, Ranking, aggregate
 from archwright.proxies.base import Proxy, Scores
-from archwright.proxies.registry import BASELINES, GROUPS, PROXIES
+from archwright.proxies.registry import BASELINES, COMBINATION, GROUPS, PROXIES
 from archwright.proxies.scoring import score
+from archwright.proxies.trust import Agreement, agreement, ndcg
+from archwright.proxies.zero_cost import ZeroCost
 
-__all__ = ["BASELINES", "GROUPS", "PROXIES", "Proxy", "Scores", "score"]
+__all__ = [
+    "BASELINES",
+    "COMBINATION",
+    "GROUPS",
+    "HOWS",
+    "PROXIES",
+    "Agreement",
+    "Fitted",
+    "Proxy",
+    "Ranking",
+    "Scores",
+    "ZeroCost",
+    "aggregate",
+    "agreement",
+    "ndcg",
+    "score",
+]

@@ -10,9 +10,10 @@ signs g are sent back from a block's output to the output of the block before it
 as h; with s the largest singular value of the mean of h g^T, the mean over blocks of -s - 1/s + 2.
 
 Differences from the paper: blocks are found by rule in any module (see `blocks`), those without
-positions too; the network's last output is no block. Pairs of blocks without a gradient between
-them are passed over. A block through which the signs pass unchanged counts -1e6 where the paper has
-minus infinity, which no mapping of numbers could hold.
+positions too; the network's last output is no block. Where a block does away with positions, all
+positions of its input are its channels; sizes that do not divide are averaged to sizes that do.
+Pairs of blocks without a gradient between them are passed over. A block through which the signs
+pass unchanged counts -1e6 where the paper has minus infinity, which is no score.
 """
 
 from __future__ import annotations
@@ -88,11 +89,15 @@ def flow_score(signs: torch.Tensor, back: torch.Tensor) -> float | None:
     """
     if signs.shape == back.shape and torch.equal(signs, back):
         return WORST
-    if signs.dim() == 4 and back.dim() == 4 and signs.shape[2:] != back.shape[2:]:
-        stride = back.shape[2] // max(1, signs.shape[2])
-        if stride < 1 or back.shape[2] % stride or back.shape[3] % stride:
-            return None
-        back = F.pixel_unshuffle(back, stride)
+    if signs.dim() == 2 and back.dim() > 2:
+        back = back.flatten(1)
+    elif signs.dim() == 4 and back.dim() == 4 and signs.shape[2:] != back.shape[2:]:
+        stride = round(back.shape[2] / signs.shape[2])
+        whole = (stride * signs.shape[2], stride * signs.shape[3])
+        if stride >= 1:
+            if tuple(back.shape[2:]) != whole:  # an edge more or less
+                back = F.adaptive_avg_pool2d(back, whole)
+            back = F.pixel_unshuffle(back, stride)
     g, h = _rows(signs), _rows(back)
     if len(g) != len(h):
         return None

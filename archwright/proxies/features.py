@@ -11,8 +11,8 @@ channels of each operation's output, summed.
 
 Differences from the papers: NEAR uses all rows of the batch, where the paper draws as many as there
 are columns. MeCo hears layers, normalisations and activations, where the published code hears every
-module, containers too, so that an output counts once for each container around it; its input is
-the first of the batch.
+module, containers too, so that an output counts once for each container around it. The mean
+over the first 4 samples of the batch is taken, where the paper has one sample.
 """
 
 from __future__ import annotations

@@ -9,6 +9,8 @@ import torch
 
 from archwright.proxies.listening import Heard
 
+#: Samples over which the correlations of channels are averaged.
+N_CORRELATED = 4
 #: Samples whose signs fit into one whole number of 64 bits.
 N_CODED = 64
 
@@ -81,9 +83,13 @@ class Gatherer:
             self._fisher(heard)
         if "correlations" in self.hears:
             with torch.no_grad():
-                value = least_correlation(as_rows(heard.output[:1], self._last).T)
-                if value is not None:
-                    self.gathered.correlations.append(value)
+                found = [
+                    least_correlation(as_rows(heard.output[i : i + 1], self._last).T)
+                    for i in range(min(N_CORRELATED, self.batch))
+                ]
+                known = [value for value in found if value is not None]
+                if known:
+                    self.gathered.correlations.append(torch.stack(known).mean())
 
     def _kernel(self, x: torch.Tensor) -> None:
         known = self._products.get(id(x))

@@ -24,7 +24,7 @@ def grasp(probe: Probe) -> float:
     chosen = probe.matrices()
     by = [probe.weights.tensors[i] for i in chosen]
     with twice_differentiable(probe.model):
-        output = probe.forward(probe.inputs)
+        output = probe.forward(probe.inputs, twice=True)
         loss = probe.loss(output, probe.labels_for(output))
         first = probe.gradient(loss, by, create_graph=True)
         used = [(w, g) for w, g in zip(by, first, strict=True) if g is not None]

@@ -99,6 +99,8 @@ def held(model: nn.Module, *, seed: int) -> Iterator[None]:
         copies: dict[int, torch.Tensor] = {}
         for module in modules:
             module.__dict__["training"] = not isinstance(module, nn.modules.dropout._DropoutNd)
+            if isinstance(module, (nn.MultiheadAttention, nn.RNNBase)):
+                module.__dict__["dropout"] = 0.0  # theirs is inside, where nothing can be heard
             for name, buffer in module._buffers.items():
                 if buffer is not None:
                     if id(buffer) not in copies:

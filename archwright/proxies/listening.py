@@ -90,13 +90,18 @@ class Listening(TorchFunctionMode):
             being read or written. "sample": batch normalisation normalises each sample by itself,
             so that no sample depends on another. "none": they pass their input on.
 
+        twice: whether activations must have a second derivative.
+
     Dropout passes its input on.
     """
 
-    def __init__(self, listener: Listener | None = None, *, norms: str = "batch") -> None:
+    def __init__(
+        self, listener: Listener | None = None, *, norms: str = "batch", twice: bool = False
+    ) -> None:
         super().__init__()
         self._listener = listener
         self._norms = norms
+        self._twice = twice
 
     def __torch_function__(
         self, func: Any, types: Any, args: tuple[Any, ...] = (), kwargs: Any = None
@@ -121,6 +126,10 @@ class Listening(TorchFunctionMode):
             out = func(*args, **kwargs)
             self._listener(Heard("activation", func.__name__, before, out, {}))
             return out
+        if self._twice and func is F.hardsigmoid:  # torch lacks the second derivative of its kernel
+            return F.relu6((args[0] if args else kwargs["input"]) + 3) / 6
+        if func is F.scaled_dot_product_attention and kwargs.get("dropout_p"):
+            kwargs = kwargs | {"dropout_p": 0.0}
         if func in _DROPOUTS:
             return args[0] if args else kwargs["input"]
         return func(*args, **kwargs)

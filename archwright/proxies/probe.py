@@ -142,6 +142,7 @@ class Probe:
         weights: Sequence[torch.Tensor] | None = None,
         listener: Listener | None = None,
         norms: str = "batch",
+        twice: bool = False,
     ) -> torch.Tensor:
         """One forward pass; see `Listening`.
 
@@ -150,9 +151,10 @@ class Probe:
             weights: other values for `self.weights.tensors`.
             listener: is told of each operation.
             norms: how normalisations compute.
+            twice: whether activations must have a second derivative.
         """
         worn = dict(enumerate(self.weights.tensors if weights is None else weights))
-        with wearing(self.weights, worn), Listening(listener, norms=norms):
+        with wearing(self.weights, worn), Listening(listener, norms=norms, twice=twice):
             result = self.model(x)
         for tensor in tensors_in(result):
             if tensor.is_floating_point():

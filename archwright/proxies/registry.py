@@ -45,6 +45,11 @@ GROUPS: dict[str, tuple[str, ...]] = {
 """Names that stand for several proxies; `aggregate` ranks a population by them."""
 
 
+COMBINATION = ("params", "jacov", "meco", "synflow", "expressivity", "trainability")
+"""The label-free proxies that together, by `aggregate`'s non-linear ranking, agree best with
+accuracy on NAS-Bench-201 (benchmarks/proxies.py)."""
+
+
 def resolve(names: str | Iterable[str]) -> list[str]:
     """Names of proxies, each once, groups replaced by their members.
 

@@ -105,7 +105,7 @@ def _factor(name: str, x: torch.Tensor, given: Any) -> torch.Tensor | None:
         convolve = {1: F.conv1d, 2: F.conv2d, 3: F.conv3d}[x.dim() - 2]
         return convolve(x[:, :1], one, **options)[:, 0]
     if name == "batch_norm":
-        first = x[:, 0].flatten(1)
+        first = x[:, 0].reshape(len(x), -1)
         if first.shape[1] > 1:
             spread = first.var(1, unbiased=False, keepdim=True)
             return ((first - first.mean(1, keepdim=True)) / (spread + given["eps"]).sqrt()).view(
