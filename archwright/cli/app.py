@@ -13,6 +13,7 @@ from archwright._version import __version__
 from archwright.cli.bench import bench
 from archwright.cli.lists import spaces, strategies
 from archwright.cli.predict import predict
+from archwright.cli.proxies import proxies
 from archwright.cli.results import export, report, show
 from archwright.cli.searching import resume, search
 
@@ -91,7 +92,7 @@ def _add(panel: str, *commands: Callable[..., None]) -> None:
 
 _add("Search", search, resume)
 _add("Results", show, report, export, predict)
-_add("Research", bench)
+_add("Research", bench, proxies)
 _add("What there is", spaces, strategies)
 
 

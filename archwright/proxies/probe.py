@@ -245,6 +245,34 @@ def random_inputs(
     )
 
 
+def natural_images(n: int, shape: Sequence[int], *, seed: int) -> torch.Tensor:
+    """Random images with the statistics that photographs have in common.
+
+    Gaussian noise whose amplitude falls as one over the spatial frequency (Field, Relations between
+    the statistics of natural images and the response properties of cortical cells, JOSA A 1987),
+    largely the same in all channels, with mean 0 and variance 1 in each.
+
+    Args:
+        n: how many.
+        shape: channels, height and width.
+        seed: of the noise.
+
+    >>> natural_images(2, (3, 8, 8), seed=0).shape
+    torch.Size([2, 3, 8, 8])
+    """
+    channels, height, width = shape
+    generator = torch.Generator().manual_seed(seed)
+    own = torch.randn(n, channels, height, width, generator=generator)
+    common = torch.randn(n, 1, height, width, generator=generator)
+    across = torch.fft.rfftfreq(width)
+    down = torch.fft.fftfreq(height)[:, None]
+    frequency = (across**2 + down**2).sqrt().clamp_min(1 / max(height, width))
+    spectrum = torch.fft.rfft2(0.5 * own + common) / frequency
+    x = torch.fft.irfft2(spectrum, s=(height, width))
+    axes = (0, 2, 3)
+    return (x - x.mean(axes, keepdim=True)) / x.std(axes, keepdim=True).clamp_min(1e-12)
+
+
 def reason_of(error: BaseException) -> str:
     """An error's kind and first line."""
     return first_line(error)

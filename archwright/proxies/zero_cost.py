@@ -32,7 +32,7 @@ class ZeroCost:
         input_shape: shape of one input without the batch. Left out, that of `data`, or the one
             that the space was made with, as those of the zoo are.
         batch: samples in the batch.
-        data: inputs, or (inputs, labels); see `score`.
+        data: inputs, or (inputs, labels), "natural" or None for white noise; see `score`.
         device: where to compute; None: where a candidate is to be.
         seed: of random inputs, and of the weights where an architecture is not a search's.
         how: how several are combined, one of `HOWS`. None: `evaluate` does not combine proxies
@@ -54,7 +54,7 @@ class ZeroCost:
         *,
         input_shape: Sequence[int] | None = None,
         batch: int = 64,
-        data: Data = None,
+        data: Data = "natural",
         device: str | None = None,
         seed: int = 0,
         how: str | None = None,
@@ -162,7 +162,7 @@ class ZeroCost:
 
     def _score(self, space: Space, model: Any, device: str, seed: int) -> Scores:
         shape = self.input_shape
-        if shape is None and self.data is None:
+        if shape is None and (self.data is None or isinstance(self.data, str)):
             shape = shape_of(space)
         return score(
             model,
