@@ -9,8 +9,8 @@ own processor time for each proposal.
 
     python benchmarks/default_strategy.py --digits 5
 
-trains instead: `mobilenet` for digits under 20,000 parameters, 40 trials of 3 epochs each, with so
-many seeds, beside random search.
+trains instead: `mobilenet` for digits under 20,000 parameters, 40 trials of `--epochs` each, with
+so many seeds, beside random search.
 """
 
 from __future__ import annotations
@@ -80,18 +80,18 @@ def line(name: str, strategy: str, found: Sequence[Run], queries: int) -> str:
     )
 
 
-def digits(n_seeds: int) -> None:
+def digits(n_seeds: int, epochs: int) -> None:
     """The best validation accuracy of both, for each seed and in the median."""
     import archwright as aw
     from archwright.zoo import build_space
 
     space = build_space("mobilenet", input_shape=(1, 8, 8), n_outputs=10)
-    found: dict[str, list[float]] = {"additive_gp": [], "random": []}
+    found: dict[str, list[float]] = {"auto": [], "random": []}
     for seed in range(n_seeds):
         for strategy, best in found.items():
             result = aw.search(
                 space,
-                aw.Train(aw.Task.load("digits"), epochs=3),
+                aw.Train(aw.Task.load("digits"), epochs=epochs),
                 maximize="accuracy",
                 limits={"params": 20_000},
                 trials=40,
@@ -115,11 +115,12 @@ def main() -> None:
     parser.add_argument("--queries", type=int, default=200)
     parser.add_argument("--workers", type=int, default=1)
     parser.add_argument("--benchmarks", default=",".join(TABLES))
-    parser.add_argument("--strategies", default="additive_gp,evolution,tpe,bananas,random")
+    parser.add_argument("--strategies", default="auto,evolution,tpe,bananas,random")
     parser.add_argument("--digits", type=int, default=0)
+    parser.add_argument("--epochs", type=int, default=3)
     options = parser.parse_args()
     if options.digits:
-        digits(options.digits)
+        digits(options.digits, options.epochs)
         return
     os.environ.setdefault("ARCHWRIGHT_DATA", "../shared/data")
     print(
