@@ -152,27 +152,18 @@ def cost(frame: pd.DataFrame, options: Any) -> None:
         model = space.build(space.check(architecture(frame, row)), seed=0)
         score(model, THIRTEEN, input_shape=SHAPE, batch=2)  # whatever is done once is done
 
-        def timed(call: Any) -> float:
-            start = time.process_time()
-            call()
-            return time.process_time() - start
-
         plain_pass(model, x, y)
         for name, names in calls.items():
-            times = {"plain": [], "ours": []}
+            plain, ours = [], []
             for _ in range(options.repeats):  # in turn, so that both see the same machine
-                times["plain"].append(timed(lambda: plain_pass(model, x, y)))
-                times["ours"].append(
-                    timed(
-                        lambda names=names: score(
-                            model, names, input_shape=SHAPE, batch=options.batch
-                        )
-                    )
-                )
-            ratios[name].append(min(times["ours"]) / min(times["plain"]))
-    print(
-        f"CPU time in plain forward and backward passes, batch {options.batch}, {options.n} cells"
-    )
+                start = time.process_time()
+                plain_pass(model, x, y)
+                plain.append(time.process_time() - start)
+                start = time.process_time()
+                score(model, names, input_shape=SHAPE, batch=options.batch)
+                ours.append(time.process_time() - start)
+            ratios[name].append(min(ours) / min(plain))
+    print(f"CPU time in plain passes (forward, backward); batch {options.batch}, {options.n} cells")
     for name, values in ratios.items():
         print(f"{name:16} median {statistics.median(values):.2f}, largest {max(values):.2f}")
 

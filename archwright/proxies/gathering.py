@@ -138,7 +138,7 @@ def agreement(x: torch.Tensor) -> torch.Tensor:
     >>> agreement(torch.tensor([[1.0, -1.0, 2.0], [1.0, 1.0, -2.0]])).tolist()
     [[3.0, 1.0], [1.0, 3.0]]
     """
-    on = (x.flatten(1) > 0).float()
+    on = _on(x)
     both = (on @ on.T).double()
     n_on = both.diagonal()
     # both on + both off, where both off = all - on in one - on in the other + both on
@@ -151,13 +151,20 @@ def sample_codes(x: torch.Tensor) -> torch.Tensor:
     >>> sample_codes(torch.tensor([[1.0, -1.0], [1.0, 3.0]])).tolist()
     [3, 2]
     """
-    on = (x[:N_CODED].flatten(1) > 0).float()
+    on = _on(x[:N_CODED])
     codes = torch.zeros(on.shape[1], dtype=torch.int64, device=x.device)
     for start in range(0, len(on), 24):  # float32 holds 24 bits exactly
         part = on[start : start + 24]
         powers = 2.0 ** torch.arange(len(part), device=x.device, dtype=part.dtype)
         codes |= (powers @ part).to(torch.int64) << start
     return codes
+
+
+def _on(x: torch.Tensor) -> torch.Tensor:
+    """1.0 where a value is above zero, else 0.0; `batch x values`, in single precision."""
+    x = x.detach().flatten(1)
+    # In one step: by way of booleans it takes ten times as long on a CPU.
+    return torch.gt(x, 0, out=torch.empty(x.shape, dtype=torch.float32, device=x.device))
 
 
 def effective_rank(matrix: torch.Tensor) -> torch.Tensor:

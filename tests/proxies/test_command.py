@@ -45,7 +45,8 @@ def test_a_network_of_ones_own(net, tmp_path):
     assert lines["params"][1] == "643"
     assert lines["meco"][1] == "-"
     assert "meco is not defined here, because" in done.stdout
-    rows = list(csv.DictReader(out.open(encoding="utf-8")))
+    with out.open(encoding="utf-8") as file:
+        rows = list(csv.DictReader(file))
     assert (rows[0]["params"], rows[0]["meco"]) == ("643.0", "")
     again = invoke(f"{net}:Net", "--input-shape", 6, "--batch", 8)
     assert [x.split()[1] for x in again.stdout.splitlines()[:9]] == [
