@@ -390,6 +390,13 @@ REFERENCES: dict[str, Reference] = {
             "2601.20800",
         ),
         Reference(
+            "hansen2001",
+            "N. Hansen, A. Ostermeier",
+            "Completely Derandomized Self-Adaptation in Evolution Strategies",
+            "Evolutionary Computation 9(2), 2001",
+            link="https://doi.org/10.1162/106365601750190398",
+        ),
+        Reference(
             "akiba2019",
             "T. Akiba, S. Sano, T. Yanase, T. Ohta, M. Koyama",
             "Optuna: A Next-generation Hyperparameter Optimization Framework",
@@ -656,6 +663,8 @@ METHODS: dict[str, tuple[str, ...]] = {
     "nas_bowl": ("ru2021",),
     "npenas": ("wei2022",),
     "optuna_nsga2": ("deb2002", "akiba2019"),
+    "optuna_gp": ("akiba2019",),
+    "cmaes": ("hansen2001", "akiba2019"),
     "pnas": ("liu2018",),
     "tpe": ("bergstra2011", "akiba2019"),
     "trees": ("hutter2011", "lindauer2022"),

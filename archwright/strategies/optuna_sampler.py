@@ -16,7 +16,7 @@ from optuna.samplers import BaseSampler
 from optuna.study import Study, StudyDirection
 from optuna.trial import TrialState, create_trial
 
-from archwright.errors import InputError
+from archwright.errors import InputError, MissingExtraError
 from archwright.space import Architecture, Space
 from archwright.strategies.base import first_new, random_proposal
 from archwright.strategies.optuna_parameters import Parameters
@@ -370,7 +370,4 @@ def _quiet() -> Iterator[None]:
 
 def _needs(package: str, strategy: str) -> None:
     if find_spec(package) is None:
-        raise InputError(
-            f"the strategy {strategy!r} needs the package {package}, which is not installed: "
-            f"pip install {package}"
-        )
+        raise MissingExtraError(package, "samplers", f"by the strategy {strategy!r}")
