@@ -152,6 +152,8 @@ def sample_codes(x: torch.Tensor) -> torch.Tensor:
     [3, 2]
     """
     on = _on(x[:N_CODED])
+    if on.is_cuda:  # where products may be computed with fewer digits
+        on = on.double()
     codes = torch.zeros(on.shape[1], dtype=torch.int64, device=x.device)
     for start in range(0, len(on), 24):  # float32 holds 24 bits exactly
         part = on[start : start + 24]

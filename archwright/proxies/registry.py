@@ -45,9 +45,13 @@ GROUPS: dict[str, tuple[str, ...]] = {
 """Names that stand for several proxies; `aggregate` ranks a population by them."""
 
 
-COMBINATION = ("params", "jacov", "meco", "synflow", "expressivity", "trainability")
-"""The label-free proxies that together, by `aggregate`'s non-linear ranking, agree best with
-accuracy on NAS-Bench-201 (benchmarks/proxies.py)."""
+COMBINATION = (
+    "params", "jacov", "meco", "synflow", "expressivity", "trainability", "vkdnw_entropy"
+)  # fmt: skip
+"""Label-free proxies that, by `aggregate`'s non-linear ranking, agree well with accuracy together.
+
+Chosen on 198 cells of NAS-Bench-201 and tried on others: see docs/proxies.md.
+"""
 
 
 def resolve(names: str | Iterable[str]) -> list[str]:

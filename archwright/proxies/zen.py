@@ -28,10 +28,11 @@ GAMMA = 1e-2
 
 
 class _Last:
-    """Keeps the last feature map, and sums the logarithms of batch normalisations' spread."""
+    """Keeps the last feature map; sums the logarithms of batch normalisations' spread if asked."""
 
-    def __init__(self, batch: int) -> None:
+    def __init__(self, batch: int, *, spread: bool) -> None:
         self.batch = batch
+        self.spread = spread
         self.map: torch.Tensor | None = None
         self.flat: torch.Tensor | None = None
         self.scale = 0.0
@@ -42,7 +43,7 @@ class _Last:
             self.flat = heard.input
         if x.dim() > 2 and x.shape[0] == self.batch and x[0, 0].numel() > 1:
             self.map = x
-        if heard.name == "batch_norm":
+        if self.spread and heard.name == "batch_norm":
             axes = [d for d in range(heard.input.dim()) if d != 1]
             spread = heard.input.var(axes, unbiased=False).mean().clamp_min(1e-12)
             self.scale += 0.5 * math.log(spread.item())
@@ -56,7 +57,7 @@ def zen(probe: Probe) -> float:
     x = probe.noise(len(probe.inputs), stream=2)
     e = probe.noise(len(probe.inputs), stream=3)
     with torch.no_grad():
-        first, second = _Last(len(x)), _Last(len(x))
+        first, second = _Last(len(x), spread=True), _Last(len(x), spread=False)
         probe.forward(x, weights=weights, listener=first)
         probe.forward(x + GAMMA * e, weights=weights, listener=second)
     a, b = (last.map if last.map is not None else last.flat for last in (first, second))

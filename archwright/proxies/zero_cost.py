@@ -38,6 +38,7 @@ class ZeroCost:
         how: how several are combined, one of `HOWS`. None: `evaluate` does not combine proxies
             that were named.
         n_reference: random architectures that combined scores are ranked among.
+        repeats: initialisations of the network that scores are averaged over.
 
     Raises:
         UnknownNameError: a name is not known.
@@ -59,12 +60,14 @@ class ZeroCost:
         seed: int = 0,
         how: str | None = None,
         n_reference: int = N_REFERENCE,
+        repeats: int = 1,
     ) -> None:
         if how is not None and how not in HOWS:
             raise unknown_name("way to rank", how, HOWS)
         self.names = resolve(COMBINATION if names is None else names)
         self.how = HOWS[0] if names is None and how is None else how
         self.n_reference = whole_number("n_reference", n_reference)
+        self.repeats = whole_number("repeats", repeats)
         self._rankings: dict[Space, Ranking] = {}
         self.input_shape = None if input_shape is None else tuple(input_shape)
         self.batch = whole_number("batch", batch)
@@ -73,7 +76,12 @@ class ZeroCost:
         self.seed = whole_number("seed", seed, least=0)
 
     def __repr__(self) -> str:
-        return f"ZeroCost({self.names}, batch={self.batch}, seed={self.seed})"
+        data = repr(self.data) if self.data is None or isinstance(self.data, str) else "(given)"
+        return (
+            f"ZeroCost({self.names}, input_shape={self.input_shape}, batch={self.batch}, "
+            f"data={data}, seed={self.seed}, how={self.how!r}, n_reference={self.n_reference}, "
+            f"repeats={self.repeats})"
+        )
 
     def evaluate(self, candidate: Any) -> dict[str, float]:
         """The scores of a candidate's network.
@@ -81,9 +89,8 @@ class ZeroCost:
         Raises:
             InputError: no proxy has a value on it, or the shape of its input is not known.
         """
-        model = candidate.model()
         device = self.device or candidate.device
-        found = self._score(candidate.space, model.to(device), device, candidate.seed)
+        found = self._score(candidate.space, candidate.architecture, device, candidate.seed)
         for name, reason in found.undefined.items():
             candidate.notes.append(f"{name} is {reason}")
         if not found:
@@ -99,17 +106,8 @@ class ZeroCost:
         Raises:
             InputError: the space has no networks to build.
         """
-        build = getattr(space, "build", None)
-        if build is None:
-            raise InputError(
-                "this space has no networks to build: it is a plain Space of values; give an "
-                "archwright.ModelSpace"
-            )
         device = self.device or "cpu"
-        return [
-            self._score(space, build(a, seed=self.seed).to(device), device, self.seed)
-            for a in architectures
-        ]
+        return [self._score(space, a, device, self.seed) for a in architectures]
 
     def scorer(self, space: Space) -> Callable[[Mapping[str, Any]], float]:
         """A function architecture -> number, larger is better, for instance for `CheapScores`.
@@ -160,19 +158,26 @@ class ZeroCost:
             return Objective.of(maximize=name)
         return Objective.of(minimize=name)
 
-    def _score(self, space: Space, model: Any, device: str, seed: int) -> Scores:
+    def _score(
+        self, space: Space, architecture: Mapping[str, Any], device: str, seed: int
+    ) -> Scores:
+        build = getattr(space, "build", None)
+        if build is None:
+            raise InputError(
+                "this space has no networks to build: it is a plain Space of values; give an "
+                "archwright.ModelSpace"
+            )
         shape = self.input_shape
         if shape is None and (self.data is None or isinstance(self.data, str)):
             shape = shape_of(space)
-        return score(
-            model,
-            self.names,
-            input_shape=shape,
-            batch=self.batch,
-            seed=seed,
-            data=self.data,
-            device=device,
-        )
+        found = []
+        for repeat in range(self.repeats):
+            # Seeds of candidates follow each other; those of repeats must not be the next one's.
+            at = seed + repeat * 1_000_003
+            options: dict[str, Any] = {"input_shape": shape, "batch": self.batch, "data": self.data}
+            model = build(architecture, seed=at).to(device)
+            found.append(score(model, self.names, seed=at, device=device, **options))
+        return mean_scores(found)
 
     def _within(self, space: Space, how: str) -> Ranking:
         """The ranking among random architectures of a space, made once."""
@@ -190,6 +195,26 @@ class ZeroCost:
             reasons = table[0].undefined
             raise InputError("; ".join(f"{n} is {why}" for n, why in reasons.items()))
         return found
+
+
+def mean_scores(found: Sequence[Scores]) -> Scores:
+    """The means of several scorings; what has no value in one of them has none.
+
+    >>> dict(mean_scores([Scores({"zen": 1.0}), Scores({"zen": 2.0})]))
+    {'zen': 1.5}
+    """
+    if len(found) == 1:
+        return found[0]
+    undefined = {name: why for scores in reversed(found) for name, why in scores.undefined.items()}
+    return Scores(
+        {
+            name: sum(scores[name] for scores in found) / len(found)
+            for name in found[0]
+            if name not in undefined
+        },
+        undefined,
+        {name: sum(scores.seconds.get(name, 0.0) for scores in found) for name in found[0].seconds},
+    )
 
 
 def shape_of(space: Any) -> tuple[int, ...]:

@@ -9,6 +9,7 @@ from torch import nn
 
 from archwright.errors import InputError, UnknownNameError
 from archwright.proxies import GROUPS, PROXIES, Scores, score
+from archwright.proxies.probe import natural_images
 
 IMAGE, SEQUENCE, TOKENS = (3, 8, 8), (10, 6), (12,)
 
@@ -154,6 +155,25 @@ def test_data_and_labels_are_used():
     assert few == score(model, ["snip"], data=(x[:4], z[:4]))["snip"]
     own = score(model, ["snip"], data=(x, z), loss=lambda o, t: 2 * F.cross_entropy(o, t))["snip"]
     assert own == pytest.approx(2 * found[1], rel=1e-4)
+
+
+def test_natural_inputs_are_smooth_and_normalised():
+    x = natural_images(64, (3, 16, 16), seed=0)
+    assert torch.allclose(x.mean((0, 2, 3)), torch.zeros(3), atol=1e-5)
+    assert torch.allclose(x.std((0, 2, 3)), torch.ones(3), atol=1e-5)
+    neighbours = (x[..., 1:] * x[..., :-1]).mean()
+    channels = (x[:, 0] * x[:, 1]).mean()
+    assert neighbours > 0.5
+    assert channels > 0.7
+    power = torch.fft.rfft2(x[:, 0]).abs().square().mean(0)
+    assert power[0, 1] / power[0, 4] == pytest.approx(16, rel=0.6)  # 1 / f in amplitude
+    model = Functional()
+    white, natural = (
+        score(model, ["naswot"], input_shape=IMAGE, batch=8, data=d) for d in (None, "natural")
+    )
+    assert white["naswot"] != natural["naswot"]
+    with pytest.raises(UnknownNameError, match="natural"):
+        score(model, ["naswot"], input_shape=IMAGE, data="naturel")
 
 
 def test_outputs_of_any_shape():

@@ -89,6 +89,16 @@ def test_the_scorer_of_one_proxy_is_its_value(space):
     assert math.isnan(ZeroCost(["naswot"], input_shape=SHAPE).scorer(space)(arch))
 
 
+def test_repeats_are_averaged(space):
+    arch = space.check({"width": 16, "act": "relu"})
+    one, other, both = (
+        ZeroCost(["snip"], input_shape=SHAPE, seed=s, repeats=r).scores(space, [arch])[0]["snip"]
+        for s, r in ((0, 1), (1_000_003, 1), (0, 2))
+    )
+    assert one != other
+    assert both == pytest.approx((one + other) / 2)
+
+
 def test_as_a_filter(space):
     every = list(space.enumerate())
     kept = ZeroCost(["params"], input_shape=SHAPE).keep(space, every, 2)
