@@ -110,7 +110,6 @@ class Loop:
             if self._staged is None or self.checkpoints is None
             else Checkpoints(self.checkpoints, self._staged)
         )
-        self._given = {self.history.space.canonical(p.architecture) for p in self.first}
 
     def run(self) -> str:
         """Run until something ends it, and say what, as a sentence's end.
