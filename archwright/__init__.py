@@ -84,6 +84,8 @@ _PACKAGES = (
     "executors",
     "hardware",
     "nn",
+    "predictors",
+    "proxies",
     "space",
     "strategies",
     "tasks",

@@ -77,7 +77,7 @@ class Problem:
         return f"{self.name} on {self.dataset}" if self.dataset else self.name
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, repr=False)
 class Comparison:
     """All runs of a comparison, and what they come to.
 
@@ -95,6 +95,10 @@ class Comparison:
     def of(cls, runs: Sequence[Run], benchmarks: Sequence[Benchmark], queries: int) -> Comparison:
         """From runs and the benchmarks that they ran on."""
         return cls(tuple(runs), tuple(map(Problem.of, benchmarks)), queries)
+
+    def __repr__(self) -> str:
+        names = ", ".join(problem.title for problem in self.problems)
+        return f"<Comparison: {len(self.runs)} runs on {names}; print(result.table())>"
 
     def on(self, problem: Problem) -> dict[str, list[Run]]:
         """Strategy -> its runs on a problem, in the order of seeds."""

@@ -56,6 +56,7 @@ def choice(
                 f"choice({name!r}) has no values; write choice({name!r}, [value, ...]) in a "
                 "constructor, or choice([value, ...]) for a domain"
             )
+        _refuse_nameless("choice", "[value, ...]")
         return Choice(name)
     return (current.get() or ORDINARY).decide(
         name,  # type: ignore[arg-type]
@@ -63,6 +64,15 @@ def choice(
         default,
         shared,
     )
+
+
+def _refuse_nameless(function: str, arguments: str) -> None:
+    """A domain is of no use while a constructor is read."""
+    if current.get() is not None:
+        raise SpaceError(
+            f"{function}({arguments}) in a constructor needs a name: write "
+            f'{function}("name", {arguments})'
+        )
 
 
 @overload

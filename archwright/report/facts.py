@@ -130,7 +130,7 @@ class Counts:
             f"{n} {what}"
             for n, what in (
                 (self.failed, "failed"),
-                (self.pruned, "stopped early"),
+                (self.pruned, "cut off before their end"),
             )
             if n
         ]
@@ -684,6 +684,37 @@ def not_tried(result: Result) -> list[str]:
     return sentences
 
 
+def limits_text(result: Result) -> str:
+    """Each limit that was asked for, what the network has, and whether that keeps it."""
+    best = result.best
+    final = result.finals[0] if result.finals else None
+    if best is None:
+        return ""
+    asked = (result.info.get("identity") or {}).get("limits")
+    tested = {} if final is None or final.test is None else final.test
+    known = {**best.metrics, **found_costs(result)}
+    texts = []
+    for limit in result.objective.limits:
+        name = limit.metric
+        if (asked is not None and str(limit) not in asked) or name not in known:
+            continue
+        on_validation = " on validation" if name in tested else ""
+        text = f"{limit}: {amount(name, known[name])}{on_validation}"
+        if not limit.holds(known[name]):
+            text += ", which breaks it"
+        if name in tested:
+            text += f", {amount(name, tested[name])} on test"
+            if not limit.holds(tested[name]):
+                text += ", which breaks it"
+        texts.append(text)
+    return "; ".join(texts)
+
+
+def _front_text(n: int, names: str) -> str:
+    noun = "network" if n == 1 else "networks"
+    return f"{n} {noun} that no other beats in {names}"
+
+
 def summary(result: Result) -> list[tuple[str, str]]:
     """The end-of-search card as pairs of a label and a text."""
     goal, best = result.objective.primary, winner(result)
@@ -715,6 +746,9 @@ def summary(result: Result) -> list[tuple[str, str]]:
         ]
         if shown:
             rows.append(("Cost of use", ", ".join(shown)))
+        kept = limits_text(result)
+        if kept:
+            rows.append(("Limits", kept))
         if result.baselines:
             rows.append(("Baselines", verdict(result).text))
         against_default = default_verdict(result)
@@ -733,7 +767,7 @@ def summary(result: Result) -> list[tuple[str, str]]:
     )
     if len(result.objective.goals) > 1 and best is not None:
         names = ", ".join(split_unit(g.metric)[0] for g in result.objective.goals)
-        rows.append(("Front", f"{len(result.front)} networks that no other beats in {names}"))
+        rows.append(("Front", _front_text(len(result.front), names)))
     rows.append(("Time", cost_text(result)))
     if result.info.get("stopped"):
         rows.append(("Ended", str(result.info["stopped"])))

@@ -64,8 +64,8 @@ def search(
         minimize: metric or metrics to minimise; the costs ``params``, ``flops``, ``macs``,
             ``memory_bytes``, ``size_bytes``, ``n_layers`` and ``latency_ms`` are always known for
             networks.
-        limits: metric -> upper bound ("50k", "5ms" and "1MB" will do) or pair (low, high). What
-            breaks a limit on a cost is never trained.
+        limits: metric -> upper bound ("50k", "5ms" and "1MB" will do), lower bound (">=0.9") or
+            pair (low, high). What breaks a limit on a cost is never trained.
         strategy: a name or an object with ``propose(history, rng)``; the default follows the rule
             that `archwright.strategies.Auto` states. Those with several budgets
             ("hyperband", "asha", "bohb", "successive_halving") count each of an architecture's

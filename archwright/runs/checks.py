@@ -65,15 +65,25 @@ def check_folder(out: str | Path | None) -> Path | None:
 def parse_limits(limits: Mapping[str, Any] | None) -> dict[str, Any]:
     """Limits with their strings read: ``{"params": "50k"}`` becomes ``{"params": 50000.0}``.
 
+    A string is an upper bound; with ">=" before it a lower one. In a pair None is no bound.
+
     Raises:
         InputError: a limit cannot be read.
+
+    >>> parse_limits({"params": "<=50k", "accuracy": ">=0.8", "depth": (2, None)})
+    {'params': 50000.0, 'accuracy': (0.8, inf), 'depth': (2, inf)}
     """
     from archwright.hardware import parse_quantity
 
     read: dict[str, Any] = {}
     for name, value in (limits or {}).items():
         if isinstance(value, str):
-            value = parse_quantity(value, name)
+            text = value.strip()
+            number = parse_quantity(text.removeprefix("<=").removeprefix(">="), name)
+            value = (number, math.inf) if text.startswith(">=") else number
+        elif isinstance(value, tuple) and len(value) == 2:
+            low, high = value
+            value = (-math.inf if low is None else low, math.inf if high is None else high)
         read[name] = value
     return read
 

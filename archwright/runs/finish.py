@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import Any
 
 from archwright.errors import ArchwrightError, InputError, MissingExtraError
+from archwright.evaluators.candidate import WEIGHTS
 from archwright.executors import Executor
 from archwright.runs.worker import Job
 from archwright.space import Architecture
@@ -117,6 +118,21 @@ def _measure(result: Result, evaluator: Any, trial: Trial, trained: Any) -> Fina
         graph=drawn,
         notes=trained.notes,
     )
+
+
+def saved_network(space: Any, best: Trial | None, folder: Path | None) -> Any:
+    """The network that the best candidate handed over with ``save``, or None."""
+    build = getattr(space, "build", None)
+    if build is None or best is None or folder is None:
+        return None
+    file = folder / f"{best.number:05d}" / WEIGHTS
+    if not file.exists():
+        return None
+    from safetensors.torch import load_model
+
+    network = build(best.architecture, seed=best.seed)
+    load_model(network, str(file))
+    return network.eval()
 
 
 def export_network(

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import time
 from collections.abc import Callable, Mapping, Sequence
 from concurrent.futures import FIRST_COMPLETED, Future, wait
@@ -27,6 +28,7 @@ Costs = Callable[[Architecture], Mapping[str, float]]
 
 N_VAIN_BEFORE_REPAIR = 60
 N_VAIN_AT_MOST = 3000
+N_VAIN_NO_NEARER = 600
 N_FIRST_FAILURES = 5
 N_KNOWN_AT_MOST = 100
 
@@ -100,6 +102,7 @@ class Loop:
         self._retry = list(self.retry)
         self._n_counted = sum(t.state != "infeasible" for t in self.history.trials)
         self._n_vain = self._vain_so_far()
+        self._least_excess, self._nearest_at = math.inf, self._n_vain
         self._durations: list[float] = []
         self._calls: dict[Future[Any], tuple[Trial, float]] = {}
         self._metric = self.history.objective.primary.metric
@@ -233,7 +236,16 @@ class Loop:
         self._record(_with(done, finished=self.clock.now()))
         self._n_vain += 1
         self._tell()
-        return "no feasible architecture" if self._n_vain >= N_VAIN_AT_MOST else None
+        if self._n_vain >= N_VAIN_AT_MOST or self._no_nearer(done):
+            return "no feasible architecture"
+        return None
+
+    def _no_nearer(self, tried: Trial) -> bool:
+        """Whether many tries in a row broke limits and came no nearer to keeping them."""
+        excess = self.history.objective.violation(tried.metrics)
+        if self._n_vain == 1 or excess < self._least_excess:
+            self._least_excess, self._nearest_at = excess, self._n_vain
+        return self._n_vain - self._nearest_at >= N_VAIN_NO_NEARER
 
     def _propose(self, rng: Random) -> Proposal | None:
         for proposal in self.first:

@@ -18,6 +18,7 @@ RESULT = "result.json"
 REPORT = "report.html"
 CALL = "call.pkl"
 EXPORT = "export"
+TRIALS = "trials"
 STUDY = "archwright"
 
 

@@ -23,7 +23,7 @@ from archwright.ledger import Ledger, MemoryLedger
 from archwright.runs.checkpoints import in_full, seconds_in_full
 from archwright.runs.checks import n_usable_cores
 from archwright.runs.facts import plan_facts, random_facts, size_of, study_name
-from archwright.runs.finish import export_network, metrics_of, train_finals
+from archwright.runs.finish import export_network, metrics_of, saved_network, train_finals
 from archwright.runs.identity import code_changes, differences, identity_of
 from archwright.runs.loop import Clock, Loop
 from archwright.runs.networks import check_default, cost_function, networks_to_time
@@ -40,6 +40,7 @@ from archwright.runs.record import (
     JOURNAL,
     REPORT,
     RUN,
+    TRIALS,
     read_run,
     result_from,
     write_result,
@@ -286,7 +287,7 @@ class Run:
                 deadline=deadline,
                 end_by=self._end_by(plan) if self.trains and self.final is not False else None,
                 ledger=ledger,
-                folder=None if self.folder is None or self.trains else self.folder / "trials",
+                folder=None if self.folder is None or self.trains else self.folder / TRIALS,
                 stopping=self.stopping,
                 checkpoints=self._checkpoints(stack),
                 **options,
@@ -494,6 +495,12 @@ class Run:
 
     # ------------------------------------------------------------------ records
 
+    def _take_saved(self, result: Result) -> None:
+        """Hand over the network that a function of the user's has trained and saved."""
+        if result.model is None and self.folder is not None and not self.trains:
+            folder = self.folder / TRIALS
+            result.model = saved_network(self.space, result.history.best, folder)
+
     def _compare(self, kept: dict[str, Any] | None, where: str) -> None:
         """Refuse to mix the trials of two searches."""
         found = [] if kept is None else differences(kept, self._identity)
@@ -558,6 +565,7 @@ class Run:
         result = result_from(self.folder, previous, self.space)
         if history.best is None:
             raise nothing_found(history)
+        self._take_saved(result)
         result.task = getattr(self.evaluator, "task", None)
         return result
 
@@ -601,6 +609,7 @@ class Run:
         write_report(result, self.folder / REPORT)
 
     def _close(self, result: Result) -> Result:
+        self._take_saved(result)
         self._write_all(result)
         self._tell("done", message=None)
         return result

@@ -154,8 +154,20 @@ def as_strategy(given: "str | Strategy") -> Strategy:
     """
     if isinstance(given, str):
         if given not in STRATEGIES:
+            name = given.partition(":")[0]
+            if ":" in given and name in STRATEGIES:
+                kind = _HOMES[name].partition(":")[2]
+                raise InputError(
+                    f"options of a strategy are arguments of its class: strategy={given!r} is "
+                    f"archwright.strategies.{kind}(option=value)"
+                )
             raise unknown_name("strategy", given, STRATEGIES)
         return STRATEGIES[given]()
+    if isinstance(given, type) and hasattr(given, "propose"):
+        raise InputError(
+            f"strategy must be an object, got the class {given.__name__}: make one, "
+            f"{given.__name__}(...)"
+        )
     if isinstance(given, type) or not isinstance(given, Strategy):
         raise InputError(
             f"strategy must be a name ({', '.join(sorted(STRATEGIES))}) or an object with a "

@@ -711,6 +711,12 @@ def load(
     """
     from archwright.tasks.tables import existing, is_table
 
+    if not isinstance(source, str | Path):
+        raise DataError(
+            f"load takes a path or the name of a data set, got {type(source).__name__}: for data "
+            "in memory write Task.from_arrays(x, y), Task.from_frame(frame, target=...) or "
+            "Task.from_dataset(dataset)"
+        )
     if str(source) in TOY_SETS and not Path(source).exists():
         return _toy(str(source), target, options)
     path = Path(source).expanduser()

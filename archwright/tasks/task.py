@@ -29,7 +29,7 @@ SPLITS = ("train", "validation", "test", "train+validation")
 """What `Task.split` answers to."""
 
 
-@dataclass(frozen=True, eq=False)
+@dataclass(frozen=True, eq=False, repr=False)
 class Task:
     """Data and the question asked of it. Made by the `from_...` constructors and `load`.
 
@@ -236,6 +236,12 @@ class Task:
                 digest.update(tensor.contiguous().numpy().tobytes())
         digest.update(json.dumps(self.preprocessing.to_dict(), sort_keys=True).encode())
         return digest.hexdigest()
+
+    def __repr__(self) -> str:
+        sizes = [f"{len(self.train)} train", f"{len(self.validation)} validation"]
+        if self.test is not None:
+            sizes.append(f"{len(self.test)} test")
+        return f"<Task {self.name}: {self.kind}, {self.modality}, {', '.join(sizes)} rows>"
 
     def summary(self) -> dict[str, Any]:
         """What a report says of the data, as plain JSON values."""

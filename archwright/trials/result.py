@@ -188,9 +188,10 @@ class Result:
 
         if self.model is None:
             raise InputError(
-                "there is no trained network to export: the winner was not trained anew. Use an "
-                "evaluator that trains (archwright.Train), or in your own function hand the "
-                "trained module over with candidate.save(model)"
+                "there is no trained network to export: the winner was not trained anew. With "
+                "archwright.Train: search(..., final=True) with the same out= trains it; in a "
+                "function of your own call candidate.save(model), in a search with out=, and take "
+                "the result that search(...) returns"
             )
         return export_result(self, path)
 

@@ -163,3 +163,23 @@ def test_best_so_far_ignores_failed_infeasible_and_worse():
     values = [t.metrics["accuracy"] for _, t in best]
     assert values == sorted(values)
     assert best[-1][1] is result.best
+
+
+def test_limits_are_held_against_validation_and_test():
+    result = samples_with_limits({"accuracy": (0.9, math.inf), "params": 60.0}, test=0.85)
+    assert facts.limits_text(result) == (
+        "accuracy >= 0.9: 0.9500 on validation, 0.8500 on test, which breaks it; params <= 60: 50"
+    )
+    assert ("Limits", facts.limits_text(result)) in facts.summary(result)
+    # What the plan added was not asked for.
+    result.info["identity"] = {"limits": ["params <= 60"]}
+    assert facts.limits_text(result) == "params <= 60: 50"
+    assert facts.limits_text(simple([0.5])) == ""
+
+
+def samples_with_limits(limits, *, test):
+    space = Space({"width": Choice((1, 2))})
+    history = History(space, Objective.of(maximize="accuracy", limits=limits))
+    history.add(Trial(0, space.default, metrics={"accuracy": 0.95, "params": 50.0}))
+    final = Final(trial=0, architecture=space.default, test={"accuracy": test})
+    return Result(history, {"seed": 0, "strategy": "random"}, finals=[final])

@@ -670,3 +670,63 @@ def test_a_table_of_networks_is_only_looked_up(monkeypatch):
     monkeypatch.undo()
     result = search(space, Table(space, rows), maximize="score", limits={"params": 40})
     assert result.best.metrics == {"score": 0.5, "flops": 8.0, "params": 32.0}
+
+
+def test_an_impossible_limit_ends_the_search_when_nothing_comes_nearer():
+    space = Space({f"d{i}": Choice(range(100)) for i in range(9)})
+    torch = pytest.importorskip("torch")
+    import archwright as aw
+
+    def make():
+        widths = [aw.choice(f"w{i}", list(range(4, 40))) for i in range(4)]
+        return torch.nn.Sequential(*[aw.linear(3, width) for width in widths])
+
+    with pytest.raises(InfeasibleError, match="none of") as caught:
+        search(aw.ModelSpace(make), _sum, maximize="score", limits={"params": 10}, trials=2)
+    tried = int(str(caught.value).split("none of ")[1].split()[0])
+    assert 600 <= tried < 2000
+    assert space.size > 1e17
+
+
+def test_a_network_that_a_function_saved_is_handed_over(tmp_path):
+    torch = pytest.importorskip("torch")
+    import archwright as aw
+
+    def make():
+        return torch.nn.Sequential(aw.linear(3, aw.choice("width", [4, 8, 16])))
+
+    def evaluate(candidate):
+        model = candidate.model()
+        with torch.no_grad():
+            model[0].bias.fill_(float(candidate.architecture["width"]))
+        candidate.save(model)
+        return float(candidate.architecture["width"])
+
+    space = aw.ModelSpace(make)
+    call = {"maximize": "score", "trials": 3, "out": tmp_path / "run", "input_shape": (3,)}
+    for _ in range(2):  # the second time the finished run is read
+        result = search(space, evaluate, **call)
+        assert result.model[0].bias.tolist() == [16.0] * 16
+    result.export(tmp_path / "best.pt2")
+    assert (tmp_path / "best.pt2").exists()
+    with pytest.raises(InputError, match="call candidate"):
+        search(space, evaluate, maximize="score", trials=1).export(tmp_path / "no.pt2")
+
+
+def test_bounds_are_read_from_text_and_pairs():
+    result = search(SPACE, _sum, maximize="score", limits={"score": ">=3"}, trials=20)
+    assert {t.metrics["score"] >= 3 for t in result.history.complete} == {True}
+    result = search(SPACE, _sum, maximize="score", limits={"score": (None, 7)}, trials=20)
+    assert result.best.metrics["score"] <= 7
+
+
+@pytest.mark.parametrize(
+    ("strategy", "words"),
+    [
+        ("evolution:population=5", r"RegularizedEvolution\(option=value\)"),
+        (RegularizedEvolution, "got the class RegularizedEvolution: make one"),
+    ],
+)
+def test_how_a_strategy_is_given_its_options(strategy, words):
+    with pytest.raises(InputError, match=words):
+        search(SPACE, _sum, maximize="score", strategy=strategy, trials=3)

@@ -517,3 +517,15 @@ def test_bad_input_leaves_no_work_behind(tmp_path):
     """A wrong metric is told before a large table is prepared."""
     with pytest.raises(InputError, match="unknown metric"):
         Task.from_frame(frame(size=[object()] * 60), "kind", metric="nope")
+
+
+@pytest.mark.parametrize("source", [np.zeros((3, 2)), {"x": 1}, 3])
+def test_load_takes_paths_and_names(source):
+    with pytest.raises(DataError, match=r"Task\.from_arrays"):
+        Task.load(source)
+
+
+def test_a_task_describes_itself_in_a_line():
+    assert repr(Task.load("iris")) == (
+        "<Task iris: classification, tabular, 90 train, 30 validation, 30 test rows>"
+    )
