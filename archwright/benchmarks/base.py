@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import bisect
+import math
 from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import cached_property
@@ -51,7 +52,8 @@ class Benchmark:
         optimum: the best value of the primary goal, where the source cannot be listed.
         proven: whether `optimum` is known to be one; else it is the best value ever seen.
         reference: with several goals, the point above which the hypervolume is measured, signed
-            so that larger is better.
+            so that larger is better; None: a little below the worst value of each goal (see the
+            attribute).
         unit: of the primary goal and of the regret, for tables and axes.
         notes: what a reader of a comparison must know, sentences.
 
@@ -209,17 +211,37 @@ class Benchmark:
     def reference(self) -> tuple[float, ...]:
         """With several goals: the point above which the hypervolume is measured.
 
-        Where none was given, the worst value of each goal.
+        Where none was given, it lies beyond the worst value of each goal by a tenth of the goal's
+        range, or by 1 where the range is 0: so the ends of the front have a volume, too.
         """
         if self._reference is not None:
             return self._reference
         _, values = self._known
-        return tuple(min(column) for column in zip(*values, strict=True))
+        return tuple(_below(column) for column in zip(*values, strict=True))
 
     @cached_property
     def volume(self) -> float:
-        """With several goals: the hypervolume of `front`."""
-        return hypervolume(self.front, self.reference)
+        """With several goals: the hypervolume of `front`; 0 where nothing keeps the limits.
+
+        Raises:
+            InputError: the reference point leaves no volume, or one that is no number.
+        """
+        if not self.front:
+            return 0.0
+        if len(self.reference) != len(self.objective.goals):
+            raise InputError(
+                f"{self.name}: reference={self.reference} must have one number for each of the "
+                f"{len(self.objective.goals)} goals"
+            )
+        volume = hypervolume(self.front, self.reference)
+        if not 0 < volume < math.inf:
+            raise InputError(
+                f"{self.name}: above the reference point {self.reference} the true front has a "
+                f"hypervolume of {volume:g}, of which no share can be told; give a reference= that "
+                "is worse than the front in every goal (signed so that larger is better), or goals "
+                "on other scales"
+            )
+        return volume
 
     @property
     def has_seconds(self) -> bool:
@@ -228,3 +250,9 @@ class Benchmark:
         if handle is None:
             handle = self.source.place(self.space.default)
         return handle is not None and self.source.seconds(handle, 0) is not None
+
+
+def _below(values: Sequence[float]) -> float:
+    """A little below the smallest; far enough to be told apart from it."""
+    low, high = min(values), max(values)
+    return low - max((high - low) / 10 or 1.0, 1e-9 * abs(low))

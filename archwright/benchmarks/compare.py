@@ -61,6 +61,8 @@ def compare(
     queries = whole_number("queries", queries)
     workers = whole_number("workers", workers, least=0)
     for problem in problems:
+        if not problem.objective.single:
+            _ = problem.volume  # refuses what no share can be told of
         for name, strategy in named.items():
             _check(problem, name, strategy)
     plan = _Plan(tuple(problems), tuple(named.items()), queries, seconds)

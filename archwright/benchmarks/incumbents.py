@@ -106,6 +106,7 @@ class _Several:
 
     def __init__(self, benchmark: Benchmark) -> None:
         self.benchmark = benchmark
+        self.volume = benchmark.volume
         self.last = len(benchmark.budgets) - 1
         self.front: list[tuple[float, ...]] = []
         self.steps: list[Step] = []
@@ -119,9 +120,9 @@ class _Several:
             return
         self.front = [f for f in self.front if not dominates(values, f)] + [values]
         volume = hypervolume(self.front, self.benchmark.reference)
-        if self.steps and volume <= self.steps[-1].value:  # it lies at the reference point's edge
+        if self.steps and volume <= self.steps[-1].value:  # no volume above the reference point
             return
-        regret = 1.0 - volume / self.benchmark.volume
+        regret = 1.0 - volume / self.volume
         if abs(regret) < 1e-12:
             regret = 0.0
             if self.optimum_at is None:

@@ -3,7 +3,7 @@ import math
 import pandas as pd
 import pytest
 
-from archwright.benchmarks import ListedSpace, Table, compare, run_strategy
+from archwright.benchmarks import Benchmark, ListedSpace, Table, compare, run_strategy
 from archwright.errors import InputError
 from archwright.evaluators import Candidate
 from archwright.space import Branch, CellGraph, Choice, Decision, Space, choice
@@ -186,3 +186,45 @@ def test_a_table_is_an_evaluator():
     table = Table(flat(), rows(flat()), metric="valid")
     found = search(table.space, table, maximize="valid", strategy="random", trials=9, workers=0)
     assert found.best.metrics["valid"] == 33.0
+
+
+def goals_of(values):
+    space = Space({"a": choice(list(range(len(values))))})
+    given = [({"a": i}, {"x": x, "y": y}) for i, (x, y) in enumerate(values)]
+    return Table(space, given, metric=["x", "y"])
+
+
+@pytest.mark.parametrize(
+    "values",
+    [
+        [(0.0, 1.0), (1.0, 0.0)],  # both of the front have the worst value of a goal
+        [(0.0, 3.0), (1.0, 3.0), (2.0, 3.0)],  # a goal that is the same everywhere
+        [(5.0, 3.0), (5.0, 3.0)],
+        [(1e99, 0.0), (1e99, 1.0)],  # where 1 is nothing
+        [(1.0, 1.0), (1.0 + 2e-16, 1.0)],
+    ],
+)
+def test_every_front_has_a_volume(values):
+    table = goals_of(values)
+    assert table.volume > 0
+    result = compare(table, ["random"], seeds=2, queries=5)
+    for run in result.runs:
+        assert run.last.regret == 0
+        assert run.queries_to_optimum is not None
+    assert "hypervolume" in result.table()
+
+
+def test_the_reference_point_lies_a_little_beyond_the_worst():
+    assert goals_of([(0.0, 3.0), (2.0, 3.0)]).reference == pytest.approx((-0.2, 2.0))
+    ends = goals_of([(0.0, 1.0), (1.0, 0.0)])
+    steps = run_strategy(ends, "random", queries=2).steps
+    assert [step.regret for step in steps] == [pytest.approx(10 / 21), 0.0]
+
+
+@pytest.mark.parametrize("reference", [(1.0, 1.0), (0.0,)])
+def test_a_reference_without_volume_is_refused(reference):
+    table = goals_of([(0.0, 1.0), (1.0, 0.0)])
+    given = Benchmark("mine", table.space, table.source, table.objective, reference=reference)
+    for ask in (lambda: compare(given, ["random"]), lambda: run_strategy(given, "random")):
+        with pytest.raises(InputError, match="reference"):
+            ask()
