@@ -18,6 +18,8 @@ if TYPE_CHECKING:
 
 Row = tuple[Mapping[str, Any], Mapping[str, Any]]
 _LARGEST_CHECKED = 100_000
+_LARGEST_NUMBER = 1e100  # so that sums, squares and areas of them are numbers
+_TOO_LARGE = f"is beyond {_LARGEST_NUMBER:g} either way"
 
 
 class Table(Benchmark):
@@ -39,7 +41,8 @@ class Table(Benchmark):
         budget: the column with the budget (epochs) of a row, in a table with several rows an
             architecture; `cost` is then counted from the start of the training. None: all rows
             are full trainings.
-        limits: metric -> upper bound, as for `archwright.search`.
+        limits: metric -> upper bound, as for `archwright.search`. Neither these nor the goals may
+            read `test_metric`.
         name: for tables and files.
         dataset: the same.
         unit: of the metric, such as "%".
@@ -49,8 +52,9 @@ class Table(Benchmark):
 
     Raises:
         InputError: there are fewer than two architectures; a metric is missing (the message names
-            the nearest), no number, NaN or infinite; an architecture is not in the space; two rows
-            contradict each other; an architecture lacks a budget that others have.
+            the nearest), no number, NaN or beyond 1e100 either way; a budget is not above 0, or a
+            cost below it; an architecture is not in the space; two rows contradict each other; an
+            architecture lacks a budget that others have; a strategy would see `test_metric`.
 
     >>> from archwright.space import choice
     >>> space = Space({"width": choice([16, 32]), "kernel": choice([3, 5])})
@@ -80,11 +84,20 @@ class Table(Benchmark):
     ) -> None:
         if not isinstance(space, Space):
             raise InputError(f"a table needs the Space of its rows, got {space!r}")
-        goals = [metric] if isinstance(metric, str) else list(metric)
-        objective = _objective(goals, minimize, limits)
+        for argument, column in (("test_metric", test_metric), ("budget", budget)):
+            if not (column is None or isinstance(column, str)):
+                raise InputError(f"{argument} must be the name of a column or None, got {column!r}")
+        if not (cost is None or isinstance(cost, str) or callable(cost)):
+            raise InputError(f"cost must be the name of a column, a function or None, got {cost!r}")
+        objective = _objective(_names("metric", metric), minimize, limits)
         wanted = list(objective.metrics)
+        if test_metric is not None and test_metric in (*wanted, cost, budget):
+            raise InputError(
+                f"test_metric {test_metric!r} is a goal, limit, cost or budget, too: values on test "
+                "data must not guide a search; name a column of its own"
+            )
         columns = [*wanted, *(c for c in (test_metric, cost, budget) if isinstance(c, str))]
-        read = _Reader(space, columns, budget)
+        read = _Reader(space, columns, cost if isinstance(cost, str) else None, budget)
         for architecture, values in _pairs(space, rows, columns):
             read.add(architecture, values)
         budgets, forms = read.done()
@@ -96,7 +109,7 @@ class Table(Benchmark):
         elif cost is not None:
             if len(budgets) > 1:
                 raise InputError("with budget=, cost= must be a column, the seconds at each budget")
-            seconds = [[_number(cost(a), "cost", a) for a in members]]
+            seconds = [[_cost(cost, a) for a in members]]
         source = Rows(
             Canonical(space),
             {form: i for i, form in enumerate(forms)},
@@ -114,9 +127,12 @@ class Table(Benchmark):
 class _Reader:
     """Collects rows by canonical form and refuses those that cannot be."""
 
-    def __init__(self, space: Space, columns: Sequence[str], budget: str | None) -> None:
+    def __init__(
+        self, space: Space, columns: Sequence[str], cost: str | None, budget: str | None
+    ) -> None:
         self.space = space
         self.columns = columns
+        self.cost = cost
         self.budget = budget
         self.forms: dict[Architecture, tuple[Architecture, dict[float | None, Any]]] = {}
         self.given: dict[tuple[Architecture, float | None], dict[str, float]] = {}
@@ -145,7 +161,13 @@ class _Reader:
                     f"{hint}"
                 )
             row[name] = _number(values[name], name, architecture, where)
+        if self.cost is not None and row[self.cost] < 0:
+            raise InputError(
+                f"{where}: the cost {self.cost} is {row[self.cost]:g}, below 0 seconds"
+            )
         at = None if self.budget is None else row[self.budget]
+        if at is not None and at <= 0:
+            raise InputError(f"{where}: the budget {self.budget} must be above 0, got {at:g}")
         known = self.given.setdefault((architecture, at), row)
         if known != row:
             raise InputError(
@@ -181,19 +203,30 @@ class _Reader:
 def _objective(
     goals: Sequence[str], minimize: bool | Sequence[str], limits: Mapping[str, Any] | None
 ) -> Objective:
-    down = set(goals) if minimize is True else set(minimize or ())
-    if isinstance(minimize, str):
-        down = {minimize}
+    down = set(goals) if minimize is True else set()
+    if not isinstance(minimize, bool):
+        down = set(_names("minimize", minimize))
     unknown = down - set(goals)
     if unknown:
         raise InputError(
             f"minimize names {', '.join(map(repr, sorted(unknown)))}, which metric= does not: "
             f"{', '.join(map(repr, goals))}"
         )
+    if not (limits is None or isinstance(limits, Mapping)):
+        raise InputError(f"limits must be a mapping from metric to upper bound, got {limits!r}")
     from archwright.trials import Goal
 
     limited = Objective.of(maximize=goals or None, limits=limits)
     return Objective(tuple(Goal(g, g not in down) for g in goals), limited.limits)
+
+
+def _names(argument: str, given: Any) -> list[str]:
+    names = [given] if isinstance(given, str) or not isinstance(given, Iterable) else list(given)
+    if not all(isinstance(name, str) for name in names):
+        raise InputError(
+            f"{argument} must be the name of a metric, or a list of them, got {given!r}"
+        )
+    return names
 
 
 def _pairs(space: Space, rows: Any, columns: Sequence[str]) -> Iterable[Row]:
@@ -243,13 +276,30 @@ def _empty(value: Any) -> bool:
 def _number(given: Any, name: str, architecture: Any, where: str = "the table") -> float:
     try:
         number = float(given)
+    except OverflowError:
+        raise InputError(f"{where}: {name} {_TOO_LARGE} for {architecture!r}") from None
     except (TypeError, ValueError):
         raise InputError(f"{where}: {name} must be a number, got {given!r}") from None
+    if math.isfinite(number) and abs(number) > _LARGEST_NUMBER:
+        raise InputError(f"{where}: {name} {_TOO_LARGE} for {architecture!r}, {number:g}")
     if not math.isfinite(number):
         raise InputError(
             f"{where}: {name} is {number} for {architecture!r}; leave out architectures without "
             "results"
         )
+    return number
+
+
+def _cost(cost: Callable[[Architecture], float], architecture: Architecture) -> float:
+    try:
+        given = cost(architecture)
+    except Exception as error:
+        raise InputError(
+            f"the cost function raised {type(error).__name__} for {architecture!r}: {error}"
+        ) from error
+    number = _number(given, "cost", architecture)
+    if number < 0:
+        raise InputError(f"the cost function gave {number:g} for {architecture!r}, below 0 seconds")
     return number
 
 

@@ -87,8 +87,25 @@ def run_evaluation(evaluator: EvaluatorLike, candidate: Candidate, metric: str) 
         else:
             error = "".join(traceback.format_exception(failure, limit=-6))
     seconds = time.perf_counter() - start
-    note = "; ".join(candidate.notes) or None
-    return Outcome(state, metrics, tuple(candidate.curve), seconds, error, note)
+    curve: tuple[Mapping[str, float], ...] = ()
+    note = None
+    try:
+        curve = tuple(map(_point, candidate.curve))
+        note = "; ".join(candidate.notes) or None
+    except Exception as failure:
+        if state != "failed":
+            state = "failed"
+            error = (
+                "InputError: candidate.curve and candidate.notes were changed by hand "
+                f"({type(failure).__name__}: {text_of(failure)}); use candidate.report(step, ...)"
+            )
+    return Outcome(state, metrics, curve, seconds, error, note)
+
+
+def _point(given: Mapping[str, Any]) -> dict[str, float]:
+    """One point of a curve, as `Candidate.report` writes it."""
+    point = {str(name): float(value) for name, value in given.items()}
+    return {**point, "step": int(given["step"])}
 
 
 def text_of(error: BaseException) -> str:
@@ -99,7 +116,9 @@ def text_of(error: BaseException) -> str:
     """
     try:
         return str(error)
-    except Exception as second:
+    except KeyboardInterrupt:
+        raise
+    except BaseException as second:
         return f"(its message cannot be read: {type(second).__name__})"
 
 

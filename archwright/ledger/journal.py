@@ -18,6 +18,21 @@ from optuna.storages.journal import JournalFileBackend
 _CREATE_STUDY = 0
 """Optuna's code, in a journal, for the line that begins a study."""
 
+_NEEDED = {
+    0: ("study_name", "directions"),
+    1: ("study_id",),
+    2: ("study_id", "user_attr"),
+    3: ("study_id", "system_attr"),
+    4: ("study_id",),
+    5: ("trial_id", "param_name"),
+    6: ("trial_id", "state"),
+    7: ("trial_id", "step", "intermediate_value"),
+    8: ("trial_id", "user_attr"),
+    9: ("trial_id", "system_attr"),
+    10: (),
+}
+"""Optuna's codes, and what a line of each must hold."""
+
 
 class OperatingSystemLock:
     """A lock that the operating system releases when its holder dies.
@@ -166,4 +181,6 @@ def _entry(line: bytes) -> dict[str, Any] | None:
         entry = json.loads(line)
     except ValueError:
         return None
-    return entry if isinstance(entry, dict) and "op_code" in entry else None
+    if not isinstance(entry, dict) or entry.get("op_code") not in _NEEDED:
+        return None
+    return entry if all(key in entry for key in _NEEDED[entry["op_code"]]) else None

@@ -101,10 +101,14 @@ class OptunaLedger:
         """See `Ledger.load`."""
         finished: list[Trial] = []
         running: list[Trial] = []
+        seen: set[int] = set()
         for frozen in self._storage.get_all_trials(self._study_id, deepcopy=False):
             if RECORD not in frozen.user_attrs:
                 continue
             trial = Trial.from_dict(json.loads(frozen.user_attrs[RECORD]))
+            if trial.number in seen:  # a file that was copied behind itself
+                continue
+            seen.add(trial.number)
             if frozen.state == TrialState.RUNNING:
                 running.append(trial)
                 self._ids[trial.number] = frozen._trial_id
@@ -151,7 +155,8 @@ class OptunaLedger:
         except Exception as error:
             raise LedgerError(
                 f"the trials' storage {str(storage)!r} cannot be opened: {error}. Give the path "
-                "of a journal file or a database URL, for instance 'sqlite:///trials.db'"
+                "of a journal file or a database URL, for instance 'sqlite:///trials.db'; or move "
+                "that file away to begin anew"
             ) from error
 
     def _salvage(self) -> None:

@@ -308,7 +308,17 @@ def _objective(
                 maximize = [goal.metric, *maximize]
             else:
                 minimize = [goal.metric, *minimize]
-    return Objective.of(maximize=maximize, minimize=minimize, limits=bounds)
+    objective = Objective.of(maximize=maximize, minimize=minimize, limits=bounds)
+    for limit in objective.limits:
+        if limit.high < 0 and limit.metric in _NEVER_NEGATIVE:
+            raise InputError(f"the limit {limit} cannot be kept: {limit.metric} is never negative")
+    return objective
+
+
+_NEVER_NEGATIVE = {
+    "params", "flops", "macs", "memory_bytes", "activation_bytes", "size_bytes", "n_layers",
+    "latency_ms", "accuracy",
+}  # fmt: skip
 
 
 def _check_metrics(evaluator: Any, names: list[str]) -> None:

@@ -30,6 +30,7 @@ N_VAIN_BEFORE_REPAIR = 60
 N_VAIN_AT_MOST = 3000
 N_VAIN_NO_NEARER = 600
 N_FIRST_FAILURES = 5
+ALL_FAILED = "every evaluation failed"
 N_KNOWN_AT_MOST = 100
 
 
@@ -71,6 +72,7 @@ class Loop:
             so far the time for its final training.
         stopping: prepares the judge that may stop an evaluation early.
         checkpoints: where trials that a multi-fidelity strategy may continue leave their state.
+        n_forgiven: failed trials of earlier sittings, after which the search had ended.
     """
 
     history: History
@@ -97,12 +99,15 @@ class Loop:
     end_by: Callable[[History], float] | None = None
     stopping: Stopping | None = None
     checkpoints: Path | None = None
+    n_forgiven: int = 0
 
     def __post_init__(self) -> None:
         self._retry = list(self.retry)
         self._n_counted = sum(t.state != "infeasible" for t in self.history.trials)
-        self._n_vain = self._vain_so_far()
-        self._least_excess, self._nearest_at = math.inf, self._n_vain
+        self._n_vain, self._least_excess, self._nearest_at = 0, math.inf, 0
+        # In the order of their proposals, those that are to be tried again among them.
+        for trial in sorted([*self.history.trials, *self._retry], key=lambda t: t.number):
+            self._count_vain(trial)
         self._durations: list[float] = []
         self._calls: dict[Future[Any], tuple[Trial, float]] = {}
         self._metric = self.history.objective.primary.metric
@@ -170,11 +175,11 @@ class Loop:
                 return "time is up"
         counted = self.history.trials[-N_FIRST_FAILURES:]
         if (
-            len(self.history) >= N_FIRST_FAILURES
-            and self._n_counted == N_FIRST_FAILURES
+            len(counted) == N_FIRST_FAILURES
+            and self._n_counted == self.n_forgiven + N_FIRST_FAILURES
             and all(trial.state == "failed" for trial in counted)
         ):
-            return "every evaluation failed"
+            return ALL_FAILED
         return None
 
     def _too_long(self, trial: Trial) -> bool:
@@ -226,26 +231,31 @@ class Loop:
             text = f"{type(error).__name__}: {text_of(error)}"
             failed = _with(trial, state="failed", error=text, finished=self.clock.now())
             self._record(failed)
+            self._count_vain(failed)
             self._n_counted += 1
             return None
         if history.objective.feasible(metrics):
-            self._n_vain = 0
+            self._count_vain(trial)
             return _with(trial, metrics=metrics)
         broken = "; ".join(history.objective.broken(metrics))
         done = _with(trial, state="infeasible", metrics=metrics, error=broken)
         self._record(_with(done, finished=self.clock.now()))
-        self._n_vain += 1
+        self._count_vain(done)
         self._tell()
-        if self._n_vain >= N_VAIN_AT_MOST or self._no_nearer(done):
+        no_nearer = self._n_vain - self._nearest_at >= N_VAIN_NO_NEARER
+        if self._n_vain >= N_VAIN_AT_MOST or no_nearer:
             return "no feasible architecture"
         return None
 
-    def _no_nearer(self, tried: Trial) -> bool:
-        """Whether many tries in a row broke limits and came no nearer to keeping them."""
-        excess = self.history.objective.violation(tried.metrics)
+    def _count_vain(self, trial: Trial) -> None:
+        """Count proposals in a row that broke limits, and when one last came nearer to them."""
+        if trial.state != "infeasible":
+            self._n_vain = 0
+            return
+        self._n_vain += 1
+        excess = self.history.objective.violation(trial.metrics)
         if self._n_vain == 1 or excess < self._least_excess:
             self._least_excess, self._nearest_at = excess, self._n_vain
-        return self._n_vain - self._nearest_at >= N_VAIN_NO_NEARER
 
     def _propose(self, rng: Random) -> Proposal | None:
         for proposal in self.first:
@@ -320,14 +330,6 @@ class Loop:
                 budget = None if self._staged is None else self._staged.entry_budget(history)
                 return Proposal(child, budget, origin="repair", parent=parent.number)
         return None
-
-    def _vain_so_far(self) -> int:
-        count = 0
-        for trial in reversed(self.history.trials):
-            if trial.state != "infeasible":
-                break
-            count += 1
-        return count
 
     def _evaluate_here(self, trial: Trial) -> Outcome:
         self._start(trial)

@@ -25,7 +25,10 @@ STUDY = "archwright"
 def write_json(path: Path, values: Any) -> None:
     """Write JSON whole or not at all."""
     part = path.with_name(path.name + ".part")
-    part.write_text(json.dumps(values, indent=1, default=_plain) + "\n", encoding="utf-8")
+    with part.open("w", encoding="utf-8") as file:
+        file.write(json.dumps(values, indent=1, default=_plain) + "\n")
+        file.flush()
+        os.fsync(file.fileno())
     os.replace(part, path)
 
 
@@ -38,7 +41,10 @@ def read_json(path: Path) -> Any:
     try:
         return json.loads(path.read_text(encoding="utf-8"))
     except (OSError, ValueError) as error:
-        raise LedgerError(f"{path} cannot be read: {error}") from None
+        raise LedgerError(
+            f"{path} cannot be read: {error}. Remove it and call search(...) with the same "
+            f"arguments: the trials are in {JOURNAL} and stay"
+        ) from None
 
 
 def write_run(folder: Path, result: Result, *, finished: bool) -> None:
@@ -111,10 +117,11 @@ def read_run(folder: Path) -> dict[str, Any]:
             "(--out) to a search"
         )
     run = read_json(folder / RUN)
-    if not isinstance(run, dict) or not {"info", "objective", "space"} <= set(run):
+    whole = isinstance(run, dict) and {"info", "objective", "space", "finals"} <= set(run)
+    if not whole or not isinstance(run["info"], dict) or "plan" not in run["info"]:
         raise LedgerError(
-            f"{str(folder / RUN)!r} is not the record of a run; the trials are in {JOURNAL}: call "
-            "search(...) again with another folder, or remove this one"
+            f"{str(folder / RUN)!r} is not the record of a run. Remove it and call search(...) "
+            f"with the same arguments: the trials are in {JOURNAL} and stay"
         )
     return run
 

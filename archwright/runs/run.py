@@ -25,7 +25,7 @@ from archwright.runs.checks import n_usable_cores
 from archwright.runs.facts import plan_facts, random_facts, size_of, study_name
 from archwright.runs.finish import export_network, metrics_of, saved_network, train_finals
 from archwright.runs.identity import code_changes, differences, identity_of
-from archwright.runs.loop import Clock, Loop
+from archwright.runs.loop import ALL_FAILED, Clock, Loop
 from archwright.runs.networks import check_default, cost_function, networks_to_time
 from archwright.runs.plan import (
     EXPORT_SECONDS,
@@ -94,6 +94,7 @@ class Run:
     _starting: list[Any] = field(default_factory=list)
     _changes: list[str] = field(default_factory=list)
     _random_history: History | None = None
+    _n_forgiven: int = 0
 
     def __post_init__(self) -> None:
         # As asked for: the plan may add a limit, and train on fewer rows.
@@ -172,12 +173,16 @@ class Run:
         kept = ledger.keep("identity", self._identity)
         self._compare(kept, "this storage" if self.folder is None else f"{str(self.folder)!r}")
         finished, running = ledger.load()
-        self._check_complete(previous, finished)
+        complete = self._is_complete(previous, finished)
         history = History(self.space, self.objective, finished)
-        if previous is not None and previous["finished"] and not self._wants_more(previous):
+        ended = previous is not None and previous["finished"] and complete
+        if ended and previous is not None and not self._wants_more(previous):
             read = "this search was finished before: its result is read from the folder"
             self._tell("done", message=read)
             return self._loaded(previous, history)
+        if previous is not None and previous["info"].get("stopped") == ALL_FAILED:
+            # The same call again: the evaluator was mended, or whatever it needs.
+            self._n_forgiven = sum(trial.state != "infeasible" for trial in finished)
         self._changes = [] if kept is None else code_changes(kept, self._identity)
         for change in self._changes:
             warnings.warn(change, stacklevel=4)
@@ -287,6 +292,7 @@ class Run:
                 deadline=deadline,
                 end_by=self._end_by(plan) if self.trains and self.final is not False else None,
                 ledger=ledger,
+                n_forgiven=self._n_forgiven,
                 folder=None if self.folder is None or self.trains else self.folder / TRIALS,
                 stopping=self.stopping,
                 checkpoints=self._checkpoints(stack),
@@ -512,15 +518,17 @@ class Run:
                 f"{where} holds the run of another search: {'; '.join(found)}. {advice}"
             )
 
-    def _check_complete(self, previous: dict[str, Any] | None, finished: list[Trial]) -> None:
-        """Say so when the record of trials has lost some."""
+    def _is_complete(self, previous: dict[str, Any] | None, finished: list[Trial]) -> bool:
+        """Whether the record of trials has lost none; says so where it has."""
         n_kept = 0 if previous is None else previous["info"].get("n_recorded") or 0
-        if len(finished) < n_kept:
-            warnings.warn(
-                f"the record of trials holds {len(finished)} of the {n_kept} trials that this run "
-                "had finished: it was cut or replaced; the others are evaluated anew",
-                stacklevel=4,
-            )
+        if len(finished) >= n_kept:
+            return True
+        warnings.warn(
+            f"the record of trials holds {len(finished)} of the {n_kept} trials that this run "
+            "had finished: it was cut or replaced; the others are evaluated anew",
+            stacklevel=4,
+        )
+        return False
 
     def _wants_more(self, previous: dict[str, Any]) -> bool:
         """Whether this call asks for more than a finished run has."""
@@ -530,7 +538,7 @@ class Run:
         return (
             (self.n_trials or 0) > (info.get("trials_asked") or 0)
             or (self.seconds or 0) > (info.get("seconds_asked") or 0)
-            or info.get("stopped") == "interrupted"
+            or info.get("stopped") in ("interrupted", ALL_FAILED)
             or (trains and n_finals == 0)
             or (trains and self.final == "front" and info.get("final_asked") != "front")
             or (self.compare_random and info.get("random_search") is None)

@@ -60,7 +60,8 @@ class Grid:
             inner = [math.exp(low + share * (high - low)) for share in shares[1:-1]]
         else:
             inner = [domain.low + share * (domain.high - domain.low) for share in shares[1:-1]]
-        return (domain.low, *inner, domain.high)
+        # A range may hold fewer numbers than levels.
+        return tuple(dict.fromkeys((domain.low, *inner, domain.high)))
 
 
 class _Walk:

@@ -148,6 +148,38 @@ BAD = {
     "no mapping": ([({"a": 1, "b": 1}, 0.5)], {}, "expected a mapping"),
     "text": ([({"a": 1, "b": 1}, {"valid": "high"})], {}, "must be a number, got 'high'"),
     "minimize": (rows(flat()), {"minimize": ["size"]}, "minimize names 'size'"),
+    "metric no name": (rows(flat()), {"metric": 5}, "metric must be the name"),
+    "metrics no names": (rows(flat()), {"metric": ["valid", 5]}, "metric must be the name"),
+    "minimize no name": (rows(flat()), {"minimize": 5}, "minimize must be the name"),
+    "cost no name": (rows(flat()), {"cost": 5}, "cost must be the name"),
+    "limits no mapping": (rows(flat()), {"limits": 5}, "limits must be a mapping"),
+    "test no name": (rows(flat()), {"test_metric": 5}, "test_metric must be the name"),
+    "budget no name": (rows(flat()), {"budget": 5}, "budget must be the name"),
+    "test as goal": (
+        rows(flat(), test=1.0),
+        {"metric": ["valid", "test"], "test_metric": "test"},
+        "must not guide",
+    ),
+    "test as limit": (
+        rows(flat(), test=1.0),
+        {"limits": {"test": 1}, "test_metric": "test"},
+        "must not guide",
+    ),
+    "test as cost": (
+        rows(flat(), test=1.0),
+        {"cost": "test", "test_metric": "test"},
+        "must not guide",
+    ),
+    "no epochs": (rows(flat(), epochs=0), {"budget": "epochs"}, "must be above 0, got 0"),
+    "epochs below 0": (rows(flat(), epochs=-3), {"budget": "epochs"}, "must be above 0, got -3"),
+    "cost below 0": (rows(flat(), s=-1.0), {"cost": "s"}, "the cost s is -1, below 0"),
+    "cost infinite": (rows(flat(), s=math.inf), {"cost": "s"}, "without results"),
+    "costs below 0": (rows(flat()), {"cost": lambda a: -1.0}, "cost function gave -1"),
+    "cost breaks": (rows(flat()), {"cost": lambda a: 1 / 0}, "raised ZeroDivisionError .*by zero"),
+    "cost no number": (rows(flat()), {"cost": lambda a: "x"}, "cost must be a number, got 'x'"),
+    "huge number": (rows(flat()) | {flat().default: {"valid": 10**400}}, {}, "beyond 1e.100"),
+    "large": (rows(flat()) | {flat().default: {"valid": -1.7e308}}, {}, "beyond 1e.100.*1.7e"),
+    "large test": (rows(flat(), t=1e101), {"test_metric": "t"}, "t is beyond 1e.100"),
 }
 
 
@@ -228,3 +260,16 @@ def test_a_reference_without_volume_is_refused(reference):
     for ask in (lambda: compare(given, ["random"]), lambda: run_strategy(given, "random")):
         with pytest.raises(InputError, match="reference"):
             ask()
+
+
+@pytest.mark.parametrize("metric", ["x", ["x", "y"]])
+def test_the_largest_numbers_can_be_told(metric, tmp_path):
+    space = Space({"a": choice(list(range(4)))})
+    values = [-1e100, 0.0, 3.0, 1e100]
+    given = [({"a": i}, {"x": v, "y": -v}) for i, v in enumerate(values)]
+    result = compare(Table(space, given, metric=metric), ["local"], seeds=5, queries=4)
+    assert all(math.isfinite(r.last.regret) for r in result.runs)
+    assert "nan" not in result.table()
+    result.html(tmp_path / "a.html")
+    result.plot(tmp_path / "a.png")
+    result.save_csv(tmp_path / "a.csv")

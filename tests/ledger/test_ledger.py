@@ -198,3 +198,30 @@ def test_a_value_is_kept_beside_the_trials(tmp_path, storage):
     assert OptunaLedger(where, "run", SPACE, SCORE).keep("identity", {"seed": 1}) is None
     assert OptunaLedger(where, "run", SPACE, SCORE).keep("identity", {"seed": 2}) == {"seed": 1}
     assert MemoryLedger().keep("identity", {}) is None
+
+
+@pytest.mark.parametrize(
+    "line", [b'{"op_code": 4}\n', b'{"op_code": 77, "study_id": 0}\n', b"[]\n"]
+)
+def test_a_line_that_is_no_operation_is_passed_over(tmp_path, line):
+    path = tmp_path / "journal.log"
+    ledger = OptunaLedger(path, "run", SPACE, SCORE)
+    for number in range(4):
+        ledger.finish(_trial(number))
+    lines = path.read_bytes().splitlines(keepends=True)
+    path.write_bytes(b"".join(lines[:3]) + line + b"".join(lines[3:]))
+    with pytest.warns(UserWarning, match="1 unreadable line from line 4"):
+        finished, _ = OptunaLedger(path, "run", SPACE, SCORE).load()
+    assert [t.number for t in finished] == [0, 1, 2, 3]
+
+
+def test_a_journal_copied_behind_itself_holds_each_trial_once(tmp_path):
+    path = tmp_path / "journal.log"
+    ledger = OptunaLedger(path, "run", SPACE, SCORE)
+    for number in range(3):
+        ledger.finish(_trial(number))
+    lines = path.read_bytes().splitlines(keepends=True)
+    again = [line for line in lines if b'"op_code":4' in line]
+    path.write_bytes(b"".join(lines + again))
+    finished, _ = OptunaLedger(path, "run", SPACE, SCORE).load()
+    assert [t.number for t in finished] == [0, 1, 2]

@@ -730,3 +730,100 @@ def test_bounds_are_read_from_text_and_pairs():
 def test_how_a_strategy_is_given_its_options(strategy, words):
     with pytest.raises(InputError, match=words):
         search(SPACE, _sum, maximize="score", strategy=strategy, trials=3)
+
+
+@pytest.mark.parametrize("strategy", ["random", "evolution"])
+def test_resuming_continues_under_limits_that_little_keeps(tmp_path, strategy):
+    torch = pytest.importorskip("torch")
+    import archwright as aw
+
+    def make():
+        widths = [aw.choice(f"w{i}", list(range(1, 60))) for i in range(4)]
+        return torch.nn.ModuleList([aw.linear(3, width) for width in widths])
+
+    space, stop_at = aw.ModelSpace(make), []
+
+    def evaluate(candidate):
+        evaluated.append(candidate.number)
+        if len(evaluated) in stop_at:
+            raise KeyboardInterrupt
+        return _sum(candidate)
+
+    call = {"maximize": "score", "limits": {"params": 160}, "trials": 5, "strategy": strategy}
+    evaluated = []
+    whole = search(space, evaluate, **call)
+    assert whole.trials[whole.best.number].number >= 60  # so that proposals were repaired
+    for k in (1, 3):
+        evaluated, stop_at = [], [k]
+        out = tmp_path / str(k)
+        try:
+            assert search(space, evaluate, out=out, **call).info["stopped"] == "interrupted"
+        except InfeasibleError:
+            assert k == 1  # nothing was finished
+        assert _scored(search(space, evaluate, out=out, **call)) == _scored(whole)
+
+
+def test_a_finished_run_that_lost_trials_makes_them_anew(tmp_path):
+    call = {"maximize": "score", "trials": 8, "strategy": "grid", "out": tmp_path}
+    whole = search(SPACE, _sum, **call)
+    journal = tmp_path / "journal.log"
+    lines = journal.read_bytes().splitlines(keepends=True)
+    for kept in (lines[: len(lines) // 2], []):
+        journal.write_bytes(b"".join(kept))
+        with pytest.warns(UserWarning, match="of the 8 trials"):
+            again = search(SPACE, _sum, **call)
+        assert _scored(again) == _scored(whole)
+
+
+def test_a_mended_evaluator_goes_on(tmp_path):
+    def broken(candidate):
+        raise RuntimeError("not yet")
+
+    call = {"maximize": "score", "trials": 20, "out": tmp_path}
+    for n_failed in (5, 10):
+        with pytest.raises(InfeasibleError, match=f"{n_failed} of {n_failed} trials failed"):
+            search(SPACE, broken, **call)
+    with pytest.warns(UserWarning, match="code has changed"):
+        result = search(SPACE, _sum, **call)
+    assert (len(result.trials), result.n_failed) == (20, 10)
+
+
+@pytest.mark.parametrize("point", [None, {"score": 1.0}, {"step": "x"}, "text"])
+def test_a_curve_that_is_none_is_a_failed_trial(point):
+    def evaluate(candidate):
+        if candidate.number == 0:
+            candidate.curve = None if point is None else [point]
+        return _sum(candidate)
+
+    result = search(SPACE, evaluate, maximize="score", trials=4)
+    assert [t.number for t in result.trials if t.state == "failed"] == [0]
+    assert "candidate.report" in result.trials[0].error
+
+
+def test_a_message_that_ends_the_process_is_a_failed_trial():
+    class Rude(Exception):
+        def __str__(self):
+            raise SystemExit(3)
+
+    def evaluate(candidate):
+        if candidate.number == 0:
+            raise Rude
+        return _sum(candidate)
+
+    assert search(SPACE, evaluate, maximize="score", trials=3).n_failed == 1
+
+
+@pytest.mark.parametrize("text", ["", "\0\0", "[]", '{"info": null}', '{"info": {}}'])
+def test_a_damaged_record_says_that_the_trials_stay(tmp_path, text):
+    call = {"maximize": "score", "trials": 3, "out": tmp_path}
+    search(SPACE, _sum, **call)
+    (tmp_path / "run.json").write_text(text)
+    with pytest.raises(LedgerError, match="Remove it and call"):
+        search(SPACE, _sum, **call)
+    (tmp_path / "run.json").unlink()
+    assert len(search(SPACE, _sum, **call).trials) == 3
+
+
+def test_a_limit_that_nothing_can_keep_is_refused_at_once():
+    with pytest.raises(InputError, match="never negative"):
+        search(SPACE, _sum, maximize="score", limits={"params": -5}, trials=3)

@@ -164,3 +164,12 @@ def test_canonical_duplicates_are_not_proposed():
 def test_unknown_decision_is_refused():
     with pytest.raises(SpaceError, match="b"):
         Space({"a": Choice((1,))}).decision("b")
+
+
+def test_a_grid_over_two_numbers():
+    space = Space({"x": Real(1.0, 1.0000000000000002)})
+    history = History(space, SCORE)
+    for number in range(2):
+        proposal = Grid().propose(history, Random(0))
+        history.add(Trial(number, proposal.architecture, metrics={"score": 0.0}))
+    assert Grid().propose(history, Random(0)) is None
