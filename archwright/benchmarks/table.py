@@ -93,8 +93,8 @@ class Table(Benchmark):
         wanted = list(objective.metrics)
         if test_metric is not None and test_metric in (*wanted, cost, budget):
             raise InputError(
-                f"test_metric {test_metric!r} is a goal, limit, cost or budget, too: values on test "
-                "data must not guide a search; name a column of its own"
+                f"test_metric {test_metric!r} is a goal, limit, cost or budget, too: values on "
+                "test data must not guide a search; name a column of its own"
             )
         columns = [*wanted, *(c for c in (test_metric, cost, budget) if isinstance(c, str))]
         read = _Reader(space, columns, cost if isinstance(cost, str) else None, budget)
@@ -205,7 +205,7 @@ def _objective(
 ) -> Objective:
     down = set(goals) if minimize is True else set()
     if not isinstance(minimize, bool):
-        down = set(_names("minimize", minimize))
+        down = set(_names("minimize", () if minimize is None else minimize))
     unknown = down - set(goals)
     if unknown:
         raise InputError(
