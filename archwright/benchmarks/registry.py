@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import importlib
+import inspect
 import os
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from typing import Any
 
 from archwright.benchmarks.base import Benchmark
-from archwright.errors import InputError, UnknownNameError, unknown_name
+from archwright.errors import InputError, UnknownNameError, nearest, unknown_name
 
 # name -> (module:function, data sets, whether a path can be given, what it is)
 _HOMES: dict[str, tuple[str, tuple[str, ...], bool, str]] = {
@@ -81,6 +82,7 @@ def datasets_of(name: str) -> tuple[str, ...]:
 
 def load(
     name: str,
+    /,
     *,
     dataset: str | None = None,
     path: str | os.PathLike[str] | None = None,
@@ -107,26 +109,34 @@ def load(
 
         if dataset is not None:
             raise InputError(f"{name} is made up: it has no data sets, got {dataset!r}")
+        _check_options(name, options, synthetic, reserved=("kind",))
         return synthetic(name.removeprefix(_SYNTHETIC), **options)
     if name not in _HOMES:
         raise unknown_name("benchmark", name, BENCHMARKS)
     home, datasets, has_path, _ = _HOMES[name]
     module, attribute = home.split(":")
+    make = getattr(importlib.import_module(f"archwright.benchmarks.{module}"), attribute)
+    _check_options(name, options, make, reserved=("dataset", "path"))
     if dataset is not None:
         own = _dataset(name, dataset, datasets)
         if len(datasets) > 1:
             options["dataset"] = own
     if path is not None and has_path:
         options["path"] = path
-    made: Benchmark
-    make = getattr(importlib.import_module(f"archwright.benchmarks.{module}"), attribute)
-    try:
-        made = make(**options)
-    except TypeError as error:
-        if "unexpected keyword argument" not in str(error):
-            raise
-        raise InputError(f"{name} has no such option: {error}") from None
+    made: Benchmark = make(**options)
     return made
+
+
+def _check_options(
+    name: str, options: Mapping[str, Any], make: Callable[..., Any], *, reserved: tuple[str, ...]
+) -> None:
+    known = [p for p in inspect.signature(make).parameters if p not in reserved]
+    for option in options:
+        if option not in known:
+            close = nearest(option, known)
+            hint = f"; did you mean {close!r}?" if close else ""
+            has = f"it has {', '.join(known)}" if known else "it has none"
+            raise InputError(f"{name} has no such option: {option!r}; {has}{hint}")
 
 
 def _dataset(name: str, given: str, known: tuple[str, ...]) -> str:

@@ -141,6 +141,11 @@ def load_all(names: str, datasets: str | None, data: Path | None) -> list[Benchm
     found = []
     for text in asked:
         name, options = options_of("benchmark", text)
+        for option, instead in (("dataset", "--dataset"), ("path", "--data")):
+            need(
+                option not in options,
+                f"--benchmark: {name} has no such option: {option!r}; give it by {instead}",
+            )
         wanted: list[str | None] = [None]
         if datasets is not None:
             several = datasets_of(name)

@@ -1,5 +1,6 @@
 import pytest
 
+from archwright.benchmarks import load
 from archwright.benchmarks.options import label, labelled, options_of, parse
 from archwright.errors import InputError, UnknownNameError
 from archwright.strategies import RandomSearch, RegularizedEvolution
@@ -48,3 +49,10 @@ def test_unknown_options_name_the_known():
         parse("evolution:mutations=3")
     with pytest.raises(InputError, match="unknown option of random"):
         parse("random:n=3")
+
+
+@pytest.mark.parametrize("name", ["synthetic-needle", "digits-cells"])
+@pytest.mark.parametrize("option", ["foo", "name", "kind", "make"])
+def test_options_that_a_benchmark_lacks_are_one_sentence(name, option):
+    with pytest.raises(InputError, match=f"{name} has no such option: '{option}'"):
+        load(name, **{option: 1})
