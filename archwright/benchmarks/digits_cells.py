@@ -6,7 +6,7 @@ What it is made of, and how, is told in docs/digits-cells.md. Here nothing needs
 from __future__ import annotations
 
 import json
-from collections.abc import Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
@@ -87,7 +87,13 @@ class DigitsCells(Benchmark):
             raise InputError(f"digits-cells: seed must be one of {SEEDS} or None, got {seed!r}")
         if epochs not in EPOCHS:
             raise InputError(f"digits-cells: epochs must be one of {EPOCHS}, got {epochs!r}")
-        goals = [minimize] if isinstance(minimize, str) else list(minimize)
+        goals = [minimize]
+        if isinstance(minimize, Iterable) and not isinstance(minimize, str):
+            goals = list(minimize)
+        if not (limits is None or isinstance(limits, Mapping)):
+            raise InputError(
+                f"digits-cells: limits must be a mapping from metric to upper bound, got {limits!r}"
+            )
         for name in goals:
             if name not in ("valid_loss", *_COSTS):
                 raise InputError(

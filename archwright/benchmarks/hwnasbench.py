@@ -6,6 +6,7 @@ ICLR 2021, arXiv:2103.10584.
 
 from __future__ import annotations
 
+import numbers
 import os
 from pathlib import Path
 
@@ -71,6 +72,8 @@ class HwNasBench(Benchmark):
                 f"cost must be latency or, for {', '.join(ENERGY)}, energy; got {cost!r} for "
                 f"{device}"
             )
+        if not (limit is None or isinstance(limit, numbers.Real)):
+            raise InputError(f"limit must be a number or None, got {limit!r}")
         costs = read(
             find("HW-NAS-Bench", NAMES, path, folder="hwnasbench"), dataset, f"{device}_{cost}"
         )

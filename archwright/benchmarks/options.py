@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 import inspect
+import math
 from collections.abc import Iterable, Mapping
 from typing import Any
 
@@ -11,6 +12,12 @@ from archwright.errors import InputError, unknown_name
 from archwright.strategies import STRATEGIES, Strategy, as_strategy, name_of
 
 RANDOM = "random"
+_KINDS: dict[str, tuple[str, tuple[type, ...]]] = {
+    "int": ("a whole number", (int,)),
+    "float": ("a number", (int, float)),
+    "bool": ("true or false", (bool,)),
+    "None": ("none", (type(None),)),
+}
 
 
 def parse(text: str) -> Strategy:
@@ -33,12 +40,30 @@ def parse(text: str) -> Strategy:
     for option in options:
         if option not in known:
             raise unknown_name(f"option of {name}", option, known)
+    _check_values(name, make, options)
     try:
         return make(**options)
     except InputError as error:
         raise InputError(f"strategy {text!r}: {error}") from None
     except (TypeError, ValueError) as error:
         raise InputError(f"strategy {text!r} cannot be made: {error}") from None
+
+
+def _check_values(name: str, make: Any, options: Mapping[str, Any]) -> None:
+    """Refuse values that an option cannot be, by the types of a strategy's fields."""
+    types = {}
+    if dataclasses.is_dataclass(make):
+        types = {field.name: str(field.type) for field in dataclasses.fields(make)}
+    for option, value in options.items():
+        kinds = [kind.strip() for kind in types.get(option, "").split("|")]
+        taken = [text for kind, (text, _) in _KINDS.items() if kind in kinds]
+        right = any(isinstance(value, of) for kind, (_, of) in _KINDS.items() if kind in kinds)
+        if isinstance(value, bool):
+            right = "bool" in kinds
+        infinite = isinstance(value, float) and not math.isfinite(value)
+        if infinite or (taken and len(taken) == len(kinds) and not right):
+            words = f"; it takes {' or '.join(taken)}" if taken else ""
+            raise InputError(f"option {option} of {name} cannot be {value!r}{words}")
 
 
 def options_of(kind: str, text: str) -> tuple[str, dict[str, Any]]:
