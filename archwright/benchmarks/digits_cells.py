@@ -87,7 +87,7 @@ class DigitsCells(Benchmark):
             raise InputError(f"digits-cells: seed must be one of {SEEDS} or None, got {seed!r}")
         if epochs not in EPOCHS:
             raise InputError(f"digits-cells: epochs must be one of {EPOCHS}, got {epochs!r}")
-        goals = [minimize]
+        goals: list[Any] = [minimize]
         if isinstance(minimize, Iterable) and not isinstance(minimize, str):
             goals = list(minimize)
         if not (limits is None or isinstance(limits, Mapping)):

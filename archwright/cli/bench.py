@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+import contextlib
 import sys
+import tempfile
 import time
+from collections.abc import Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
@@ -104,6 +107,7 @@ def bench(
     # What is asked for is checked as a whole before the first table is read.
     chosen = labelled(strategies)
     problems = load_all(benchmark, dataset, data)
+    check_writable(csv, out)
     n_workers = _workers(workers, len(problems) * len(chosen) * seeds)
     shown = _Shown(quiet)
     try:
@@ -156,6 +160,35 @@ def load_all(names: str, datasets: str | None, data: Path | None) -> list[Benchm
     return found
 
 
+def check_writable(csv: Path | None, out: Path | None) -> None:
+    """Make the folders of what is to be written, and try to write there, before any run.
+
+    Raises:
+        InputError: it cannot be.
+    """
+    with _one_sentence():
+        if csv is not None:
+            csv.parent.mkdir(parents=True, exist_ok=True)
+            if csv.is_file():
+                csv.open("a").close()
+            elif not csv.exists():
+                csv.open("x").close()
+                csv.unlink()
+        if out is not None:
+            out.mkdir(parents=True, exist_ok=True)
+            tempfile.TemporaryFile(dir=out).close()
+
+
+@contextlib.contextmanager
+def _one_sentence() -> Iterator[None]:
+    try:
+        yield
+    except OSError as error:
+        raise InputError(
+            f"{error.filename!r} cannot be written: {error.strerror or error}; give another path"
+        ) from None
+
+
 def save(result: Comparison, csv: Path | None, out: Path | None) -> list[Path]:
     """Write what was asked for; the paths written.
 
@@ -163,7 +196,7 @@ def save(result: Comparison, csv: Path | None, out: Path | None) -> list[Path]:
         InputError: a file cannot be written.
     """
     written = []
-    try:
+    with _one_sentence():
         if csv is not None:
             csv.parent.mkdir(parents=True, exist_ok=True)
             result.save_csv(csv)
@@ -182,10 +215,6 @@ def save(result: Comparison, csv: Path | None, out: Path | None) -> list[Path]:
                     path = out / (stem.replace(" ", "-") + ending)
                     result.plot(path, problem=problem)
                     written.append(path)
-    except OSError as error:
-        raise InputError(
-            f"{error.filename!r} cannot be written: {error.strerror or error}; give another path"
-        ) from None
     return written
 
 

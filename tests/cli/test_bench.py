@@ -1,4 +1,5 @@
 import csv
+import os
 import re
 import subprocess
 import sys
@@ -78,7 +79,7 @@ def test_one_process_or_two_say_the_same():
             workers,
         )
         assert done.exit_code == 0, done.output
-        return [re.sub(r"\s*\S+$", "", line) for line in done.stdout.splitlines()]
+        return [line.split()[:-1] for line in done.stdout.splitlines()]  # less the last, own s
 
     assert numbers(0) == numbers(2)
 
@@ -210,3 +211,33 @@ def test_everything_is_chosen_when_left_out(monkeypatch):
     assert (asked["seeds"], asked["queries"]) == (10, 200)
     assert asked["strategies"] == ["random", "local", "evolution", "auto"]
     assert len(asked["problems"]) == 1
+
+
+@pytest.mark.parametrize("option", ["--csv", "--out"])
+def test_what_cannot_be_written_is_noticed_before_any_run(option, tmp_path, monkeypatch):
+    def never(*args, **how):
+        raise AssertionError("a run was begun")
+
+    monkeypatch.setattr("archwright.benchmarks.compare", never)
+    (tmp_path / "file.txt").write_text("")
+    below = "/proc/x/y.csv" if option == "--csv" else "/proc/x/y"
+    if not os.path.isdir("/proc/self"):
+        pytest.skip("no folder that nobody can write to")
+    done = quick(option, below)
+    assert done.exit_code == 2, done.output
+    assert "cannot be written" in re.sub(r"\s+", " ", done.stderr)
+    done = quick("--csv", tmp_path / "file.txt" / "runs.csv")
+    assert done.exit_code == 2, done.output
+    assert "cannot be written" in re.sub(r"\s+", " ", done.stderr)
+
+
+def test_trying_to_write_leaves_nothing_and_spoils_nothing(tmp_path):
+    from archwright.cli.bench import check_writable
+
+    old = tmp_path / "old.csv"
+    old.write_text("kept")
+    check_writable(old, tmp_path / "out")
+    check_writable(tmp_path / "new.csv", None)
+    assert old.read_text() == "kept"
+    assert {p.name for p in tmp_path.iterdir()} == {"old.csv", "out"}
+    assert not list((tmp_path / "out").iterdir())
