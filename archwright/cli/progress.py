@@ -54,6 +54,9 @@ class Progress:
     def show(self) -> None:
         """Show the last event."""
 
+    def say(self, text: str) -> None:
+        """Write a line that stays."""
+
     def __enter__(self) -> Self:
         return self
 
@@ -83,6 +86,10 @@ class PlainProgress(Progress):
         self.every_seconds = every_seconds
         self._phase: object = None
         self._shown = -1e9
+
+    def say(self, text: str) -> None:
+        """Write a line that stays."""
+        print(text, file=self.stream, flush=True)
 
     def show(self) -> None:
         """Write a line when it is time for one."""
@@ -119,6 +126,12 @@ class RichProgress(Progress):
         )
         self._live.start()
         return self
+
+    def say(self, text: str) -> None:
+        """Write a line that stays, above the one that is drawn anew."""
+        from rich.text import Text
+
+        self.console.print(Text(text))
 
     def show(self) -> None:
         """Remember when it came: the clock runs on between events."""

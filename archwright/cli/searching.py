@@ -11,6 +11,7 @@ import typer
 
 from archwright.cli.arguments import (
     DEFAULT_MINUTES,
+    as_options,
     check_count,
     check_data,
     check_metrics,
@@ -325,6 +326,8 @@ def search(
     with progress:
         progress({"phase": "plan", "message": "reading the data"})
         task = load_task(data, target=target, kind=kind, test=test, seed=seed, **given)
+        for text in described(task):
+            progress.say(as_options(text))
         try:
             result = run_search(
                 space,
@@ -464,6 +467,18 @@ def _next_steps(result: Result, folder: Path, interrupted: bool) -> str:
             f"Use it:   archwright predict {folder / final.folder} NEW_DATA --out predictions.csv"
         )
     return "\n".join(lines)
+
+
+def described(task: Task) -> list[str]:
+    """What was made of the data, a line each: said before any work, so that it can be stopped."""
+    classes = f", {len(task.classes)} classes" if task.classes else ""
+    sizes = [f"{len(task.train):,} train", f"{len(task.validation):,} validation"]
+    if task.test is not None:
+        sizes.append(f"{len(task.test):,} test")
+    return [
+        f"data: {task.name}, {task.kind}{classes}, {' / '.join(sizes)} rows",
+        *(f"data: {note}" for note in task.notes),
+    ]
 
 
 def load_task(

@@ -38,7 +38,10 @@ def calls(monkeypatch, tmp_path):
 
     def load_task(data, target=None, **options):
         made.append(("task", data, target, options))
-        return "task"
+        return SimpleNamespace(
+            name="cars", kind="regression", classes=None, train=[1, 2], validation=[3], test=[4],
+            notes=("no target was named: 'price' is taken (the last column)",),
+        )  # fmt: skip
 
     def search(space, task, **options):
         made.append(("search", space, options))
@@ -599,3 +602,12 @@ def test_a_base_installation_is_told_how_to_get_onnx(monkeypatch, tmp_path, caps
     lines = (said.err if quiet else said.out).splitlines()
     (line,) = (line for line in lines if "onnx was not exported" in line)
     assert "onnx is needed to write an ONNX file: pip install 'archwright[export]'" in line
+
+
+def test_what_was_made_of_the_data_is_said_before_the_search(calls):
+    done = invoke("search", "digits", "--out", "run")
+    assert done.exit_code == 0, done.output
+    assert "data: cars, regression, 2 train / 1 validation / 1 test rows" in done.stderr
+    assert "data: no target was named: 'price' is taken" in done.stderr
+    quiet = invoke("search", "digits", "--out", "run2", "--quiet")
+    assert "data:" not in quiet.stderr

@@ -106,3 +106,23 @@ def test_what_suits(monkeypatch):
     assert type(reporter(quiet=True)) is Progress
     monkeypatch.setattr("sys.stderr", io.StringIO())
     assert isinstance(reporter(), PlainProgress)
+
+
+def test_a_line_that_stays():
+    stream = io.StringIO()
+    PlainProgress(stream).say("data: people, [red]")
+    assert stream.getvalue() == "data: people, [red]\n"
+    console = Console(file=io.StringIO(), force_terminal=False, width=60)
+    with RichProgress(console) as progress:
+        progress.say("data: people, [red]")
+    assert "data: people, [red]" in console.file.getvalue()
+    assert Progress().say("nothing is shown") is None
+
+
+def test_what_was_made_of_the_data_is_said():
+    from archwright.cli.searching import described
+    from archwright.tasks import Task
+
+    assert described(Task.load("iris"))[0] == (
+        "data: iris, classification, 3 classes, 90 train / 30 validation / 30 test rows"
+    )
