@@ -9,6 +9,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from archwright.benchmarks.base import Benchmark
+from archwright.benchmarks.rows import Rows
 from archwright.benchmarks.run import Run
 from archwright.benchmarks.significance import PairTest, pair_tests
 from archwright.benchmarks.summary import CHECKPOINTS, Curve, Row, curves, rows
@@ -43,6 +44,7 @@ class Problem:
         several: whether it has several goals, so that the regret is a share of the hypervolume.
         has_test: whether there are values on test data.
         notes: what a reader must know.
+        distinct: how many of the architectures are no canonical duplicates; None: not known.
     """
 
     name: str
@@ -54,6 +56,7 @@ class Problem:
     several: bool
     has_test: bool
     notes: tuple[str, ...]
+    distinct: int | None = None
 
     @classmethod
     def of(cls, benchmark: Benchmark) -> Problem:
@@ -69,6 +72,7 @@ class Problem:
             several,
             benchmark.test_optimum is not None,
             benchmark.notes,
+            len(benchmark.source) if isinstance(benchmark.source, Rows) else None,
         )
 
     @property
@@ -110,7 +114,11 @@ class Comparison:
 
     def summary(self) -> list[Row]:
         """One row a benchmark and strategy."""
-        return [row for problem in self.problems for row in rows(problem.title, self.on(problem))]
+        return [
+            row
+            for problem in self.problems
+            for row in rows(problem.title, self.on(problem), self.queries)
+        ]
 
     def curves(self, problem: Problem | None = None) -> dict[str, Curve]:
         """Strategy -> its regret over queries: mean, and a 95 % interval of the mean."""

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 from archwright._version import __version__
 from archwright.benchmarks.drawing import draw
-from archwright.benchmarks.text import RULES, cells, heading, headings, verdicts
+from archwright.benchmarks.text import RULES, grid, heading, verdicts
 
 if TYPE_CHECKING:
     from archwright.benchmarks.comparison import Comparison, Problem
@@ -41,8 +41,8 @@ def page(comparison: Comparison) -> str:
 def _problem(comparison: Comparison, problem: Problem) -> str:
     rows = [r for r in comparison.summary() if r.problem == problem.title]
     first, *notes = heading(problem, rows, comparison.queries).split("\n")
-    head = "".join(f"<th>{escape(h)}</th>" for h in headings(comparison.queries))
-    lines = [cells(row, problem, comparison.queries) for row in rows]
+    titles, *lines = grid(rows, problem, comparison.queries)
+    head = "".join(f"<th>{escape(h)}</th>" for h in titles)
     body = "".join(
         "<tr>" + "".join(f"<td>{escape(c)}</td>" for c in line) + "</tr>" for line in lines
     )

@@ -24,7 +24,8 @@ class Row:
         median: median of the queries to the optimum; infinite where half the runs did not reach it.
         p90: their 90th percentile (the value that at least nine in ten keep), likewise.
         reached: share of the runs that reached the optimum.
-        regret: queries -> median regret; None where the runs did not go so far.
+        regret: queries -> median regret; None where the runs did not go so far. Besides
+            `CHECKPOINTS`, the number of queries that the runs were allowed.
         test: mean value on test data of the incumbents at the end, or None.
         test_regret: the median of how far they are from the best, or None.
         simulated_s: median of the simulated seconds, or None.
@@ -44,12 +45,23 @@ class Row:
     own_s: float
 
 
-def rows(problem: str, runs: Mapping[str, Sequence[Run]]) -> list[Row]:
-    """One row for each strategy."""
-    return [_row(problem, name, found) for name, found in runs.items()]
+def checkpoints(queries: int) -> list[int]:
+    """Those of `CHECKPOINTS` that runs of so many queries reach, and their end.
+
+    >>> checkpoints(60)
+    [20, 50, 60]
+    """
+    return sorted({q for q in CHECKPOINTS if q <= queries} | {queries})
 
 
-def _row(problem: str, name: str, runs: Sequence[Run]) -> Row:
+def rows(
+    problem: str, runs: Mapping[str, Sequence[Run]], queries: int = CHECKPOINTS[-1]
+) -> list[Row]:
+    """One row for each strategy; `queries` is how many the runs were allowed."""
+    return [_row(problem, name, found, queries) for name, found in runs.items()]
+
+
+def _row(problem: str, name: str, runs: Sequence[Run], queries: int) -> Row:
     needed = sorted(
         math.inf if r.queries_to_optimum is None else r.queries_to_optimum for r in runs
     )
@@ -65,7 +77,7 @@ def _row(problem: str, name: str, runs: Sequence[Run]) -> Row:
         median(needed),
         percentile(needed, 0.9),
         n_reached / len(runs),
-        {q: _regret(runs, q) for q in CHECKPOINTS},
+        {q: _regret(runs, q) for q in sorted({*CHECKPOINTS, queries})},
         fmean(tests) if tests else None,
         median(test_regrets) if test_regrets else None,
         median(simulated) if simulated else None,

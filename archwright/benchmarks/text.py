@@ -6,7 +6,7 @@ import math
 from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
-from archwright.benchmarks.summary import CHECKPOINTS, Row
+from archwright.benchmarks.summary import Row, checkpoints
 
 if TYPE_CHECKING:
     from archwright.benchmarks.comparison import Comparison, Problem
@@ -24,20 +24,26 @@ def table(comparison: Comparison) -> str:
     for problem in comparison.problems:
         own = [r for r in comparison.summary() if r.problem == problem.title]
         parts.append(heading(problem, own, comparison.queries))
-        lines = [cells(r, problem, comparison.queries) for r in own]
-        parts.append(aligned([headings(comparison.queries), *lines]))
+        parts.append(aligned(grid(own, problem, comparison.queries)))
         parts += [f"  {line}" for line in verdicts(comparison, problem)]
         parts.append("")
     return "\n".join([*parts, RULES])
 
 
-def headings(queries: int) -> tuple[str, ...]:
-    """Of the columns; those of regrets go as far as the runs did.
+def grid(rows: Sequence[Row], problem: Problem, queries: int) -> list[tuple[str, ...]]:
+    """The headings and a line for each row, less the columns that are empty in all of them."""
+    lines = [cells(row, problem, queries) for row in rows]
+    kept = [i for i in range(len(lines[0])) if any(line[i] for line in lines)]
+    return [tuple(line[i] for i in kept) for line in (headings(queries), *lines)]
 
-    >>> headings(50)[4:6]
-    ('regret@20', 'regret@50')
+
+def headings(queries: int) -> tuple[str, ...]:
+    """Of the columns; those of regrets go to the last query of the runs.
+
+    >>> headings(60)[4:7]
+    ('regret@20', 'regret@50', 'regret@60')
     """
-    regrets = (f"regret@{q}" for q in CHECKPOINTS if q <= queries)
+    regrets = (f"regret@{q}" for q in checkpoints(queries))
     return (
         "strategy",
         "median",
@@ -53,14 +59,26 @@ def headings(queries: int) -> tuple[str, ...]:
 def heading(problem: Problem, rows: Sequence[Row], queries: int) -> str:
     """What was run on what."""
     size = f"{problem.size:,}" if problem.size < 1e9 else f"{problem.size:.1e}"
+    size += " architectures"
+    if problem.distinct is not None and problem.distinct < problem.size:
+        size += f" ({problem.distinct:,} distinct)"
+    unit = "" if problem.several else problem.unit
     best = "optimum not known"
     if problem.optimum is not None:
         kind = "optimum" if problem.proven else "best known"
         kind = f"{kind} (hypervolume)" if problem.several else kind
-        best = f"{kind} {problem.optimum:.6g} {problem.unit}".rstrip()
+        best = f"{kind} {problem.optimum:.6g} {unit}".rstrip()
     seeds = max(r.seeds for r in rows)
-    text = f"{problem.title}: {size} architectures, {best}; {queries} queries, {seeds} seeds"
+    text = f"{problem.title}: {size}, {best}; {queries} queries, {seeds} seeds"
+    if problem.optimum is not None:
+        text += f"; regrets {_unit_of_regrets(problem)}"
     return "\n".join([text, *(f"  Note: {note}" for note in problem.notes)])
+
+
+def _unit_of_regrets(problem: Problem) -> str:
+    if problem.several:
+        return "as shares of the optimum's hypervolume"
+    return f"in {problem.unit}" if problem.unit else "in the unit of the metric"
 
 
 def cells(row: Row, problem: Problem, queries: int) -> tuple[str, ...]:
@@ -69,7 +87,7 @@ def cells(row: Row, problem: Problem, queries: int) -> tuple[str, ...]:
     return (
         row.strategy,
         *(found if problem.proven and problem.optimum is not None else ("-", "-", "-")),
-        *(number(row.regret[q]) for q in CHECKPOINTS if q <= queries),
+        *(number(row.regret[q]) for q in checkpoints(queries)),
         number(row.test_regret),
         "" if row.simulated_s is None else f"{row.simulated_s:,.0f}",
         f"{row.own_s:.2g}" if row.own_s < 100 else f"{row.own_s:.0f}",

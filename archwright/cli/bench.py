@@ -14,7 +14,7 @@ import typer
 
 from archwright.cli.arguments import check_count, check_minutes, check_out, there
 from archwright.cli.guard import guarded, need
-from archwright.errors import InputError
+from archwright.errors import InputError, UnknownNameError
 
 if TYPE_CHECKING:
     from archwright.benchmarks import Benchmark, Comparison, Run
@@ -87,7 +87,7 @@ def bench(
 
     Each run asks for full trainings one after the other and sees validation values only. The table
     says how many it took to the optimum, how far from it the best one was after 20, 50, 100 and
-    200, and which differences are significant. The same seeds give the same result.
+    200 and at the end, and which differences are significant. The same seeds give the same result.
     """
     if names:
         _list()
@@ -105,7 +105,15 @@ def bench(
     from archwright.benchmarks.options import labelled
 
     # What is asked for is checked as a whole before the first table is read.
-    chosen = labelled(strategies)
+    try:
+        chosen = labelled(strategies)
+    except UnknownNameError as error:
+        if not str(error).startswith("unknown strategy"):
+            raise
+        raise UnknownNameError(
+            f"--strategies: {error}; strategies of your own go through "
+            "archwright.benchmarks.compare"
+        ) from None
     problems = load_all(benchmark, dataset, data)
     check_writable(csv, out)
     n_workers = _workers(workers, len(problems) * len(chosen) * seeds)

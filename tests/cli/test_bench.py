@@ -120,6 +120,7 @@ BAD = [
     (("--benchmark", "nasbench201", "--data", "."), "found none of"),
     (("--data", "nowhere"), "--data: there is no file"),
     (("--strategies", "evolutoin"), "did you mean 'evolution'"),
+    (("--strategies", "mine"), "your own go through archwright.benchmarks.compare"),
     (("--strategies", ","), "at least one"),
     (("--strategies", "evolution:populaton=3"), "did you mean 'population'"),
     (("--strategies", "evolution:population=0"), "population must be at least 1"),
@@ -241,3 +242,43 @@ def test_trying_to_write_leaves_nothing_and_spoils_nothing(tmp_path):
     assert old.read_text() == "kept"
     assert {p.name for p in tmp_path.iterdir()} == {"old.csv", "out"}
     assert not list((tmp_path / "out").iterdir())
+
+
+@pytest.mark.parametrize(
+    ("queries", "columns"),
+    [
+        (5, ["regret@5"]),
+        (20, ["regret@20"]),
+        (60, ["regret@20", "regret@50", "regret@60"]),
+        (201, [f"regret@{q}" for q in (20, 50, 100, 200, 201)]),
+    ],
+)
+def test_the_last_regret_is_always_shown_and_no_empty_column(queries, columns, tmp_path):
+    done = invoke(
+        *["--benchmark", "synthetic-needle", "--seeds", 1, "--workers", 0, "--strategies"],
+        *["random", "--queries", queries, "--out", tmp_path],
+    )
+    assert done.exit_code == 0, done.output
+    titles = done.stdout.splitlines()[1]
+    assert re.findall(r"regret@\d+", titles) == columns
+    assert "test regret" not in titles
+    assert "simulated s" in titles
+    assert "regrets in the unit of the metric" in done.stdout.splitlines()[0]
+    page = (tmp_path / "index.html").read_text(encoding="utf-8")
+    assert re.findall(r"<th>(regret@\d+)</th>", page) == columns
+    assert "test regret</th>" not in page
+    with open(tmp_path / "runs.csv", encoding="utf-8") as file:
+        assert "regret_20,regret_50,regret_100,regret_200,simulated_s" in file.readline()
+
+
+def test_the_heading_says_what_is_distinct_and_the_unit_of_regrets():
+    done = invoke("--seeds", 1, "--queries", 5, "--workers", 0, "--strategies", "random")
+    first, titles = done.stdout.splitlines()[:2]
+    assert "6,174 architectures (3,255 distinct)" in first
+    assert "regrets in %" in first
+    assert "test regret" in titles
+    several = ["--seeds", 1, "--queries", 5, "--workers", 0, "--strategies", "random"]
+    done = invoke("--benchmark", "digits-cells:minimize=params", *several)
+    first = done.stdout.splitlines()[0]
+    assert "regrets as shares of the optimum's hypervolume" in first
+    assert "%" not in first
