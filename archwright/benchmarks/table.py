@@ -43,6 +43,8 @@ class Table(Benchmark):
             are full trainings.
         limits: metric -> upper bound, as for `archwright.search`. Neither these nor the goals may
             read `test_metric`.
+        reference: with several goals, the point above which the hypervolume is measured, one number
+            for each, signed so that larger is better; None: see `Benchmark.reference`.
         name: for tables and files.
         dataset: the same.
         unit: of the metric, such as "%".
@@ -78,6 +80,7 @@ class Table(Benchmark):
         cost: str | Callable[[Architecture], float] | None = None,
         budget: str | None = None,
         limits: Mapping[str, Any] | None = None,
+        reference: Sequence[float] | None = None,
         name: str = "table",
         dataset: str = "",
         unit: str = "",
@@ -121,7 +124,18 @@ class Table(Benchmark):
         part = (
             space if whole else ListedSpace(space, len(members), Members(members), Listed(source))
         )
-        super().__init__(name, part, source, objective, dataset=dataset, budgets=budgets, unit=unit)
+        super().__init__(
+            name,
+            part,
+            source,
+            objective,
+            dataset=dataset,
+            budgets=budgets,
+            reference=None if reference is None else _point(reference),
+            unit=unit,
+        )
+        if reference is not None and not objective.single:
+            _ = self.volume  # refuses a reference point that leaves none
 
 
 class _Reader:
@@ -301,6 +315,12 @@ def _cost(cost: Callable[[Architecture], float], architecture: Architecture) -> 
     if number < 0:
         raise InputError(f"the cost function gave {number:g} for {architecture!r}, below 0 seconds")
     return number
+
+
+def _point(given: Any) -> list[float]:
+    if isinstance(given, str) or not isinstance(given, Iterable):
+        raise InputError(f"reference must have one number for each goal, got {given!r}")
+    return [_number(value, "reference", tuple(given)) for value in given]
 
 
 def _covers(space: Space, source: Rows) -> bool:

@@ -273,3 +273,13 @@ def test_the_largest_numbers_can_be_told(metric, tmp_path):
     result.html(tmp_path / "a.html")
     result.plot(tmp_path / "a.png")
     result.save_csv(tmp_path / "a.csv")
+
+
+@pytest.mark.parametrize("reference", [(1.0, 1.0), (0.0,), 5, "xy", ("a", 0.0), (math.nan, 0.0)])
+def test_a_table_takes_a_reference_that_leaves_a_volume(reference):
+    space = Space({"a": choice([0, 1])})
+    given = [({"a": 0}, {"x": 0.0, "y": 1.0}), ({"a": 1}, {"x": 1.0, "y": 0.0})]
+    table = Table(space, given, metric=["x", "y"], reference=(-1, -1))
+    assert (table.reference, table.volume) == ((-1.0, -1.0), 3.0)
+    with pytest.raises(InputError, match="reference"):
+        Table(space, given, metric=["x", "y"], reference=reference)
