@@ -47,7 +47,7 @@ def test_names():
         as_strategy("evolutoin")
     with pytest.raises(InputError, match="propose"):
         as_strategy(object())
-    with pytest.raises(InputError, match="propose"):
+    with pytest.raises(InputError, match="got the class RandomSearch: make one"):
         as_strategy(RandomSearch)
 
 
