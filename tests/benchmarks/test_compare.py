@@ -1,6 +1,6 @@
-import re
 import csv
 import math
+import re
 from dataclasses import replace
 
 import pytest
