@@ -11,13 +11,14 @@ from random import Random
 import numpy as np
 import numpy.typing as npt
 
-from archwright.errors import InputError, SpaceError
+from archwright.errors import InputError
 from archwright.predictors.additive import AdditiveProcess, Setting
 from archwright.predictors.features import Features, features_of
-from archwright.space import Architecture
+from archwright.space import Architecture, Space
 from archwright.strategies.additive_examples import Examples, log_feasibility
 from archwright.strategies.base import random_proposal
-from archwright.trials import History, Proposal
+from archwright.strategies.vectors import refuse_dynamic
+from archwright.trials import History, Objective, Proposal
 
 Matrix = npt.NDArray[np.float64]
 
@@ -93,6 +94,10 @@ class AdditiveGP:
             raise InputError(f"rounds must be at least 0, got {self.rounds}")
         if not 0 <= self.beta < math.inf:
             raise InputError(f"beta must be a finite number of at least 0, got {self.beta}")
+
+    def check(self, space: Space, objective: Objective) -> None:
+        """Refuse a dynamic space."""
+        refuse_dynamic("additive_gp", space)
 
     def propose(self, history: History, rng: Random) -> Proposal | None:
         """See `Strategy.propose`."""
@@ -179,11 +184,8 @@ class AdditiveGP:
 def _listed(history: History, most: int) -> list[Architecture] | None:
     """All architectures of a space that has no more than `most`, else None."""
     if (_EVERYTHING, most) not in history.memory:
-        try:
-            small = history.space.size <= most
-        except SpaceError:  # a dynamic space does not know its size
-            small = False
-        found = list(history.space.enumerate()) if small else None
+        space = history.space
+        found = list(space.enumerate()) if space.size <= most else None
         history.memory[_EVERYTHING, most] = found
     everything: list[Architecture] | None = history.memory[_EVERYTHING, most]
     return everything

@@ -20,6 +20,7 @@ from archwright.strategies.surrogates import (
     evidence,
     settled,
 )
+from archwright.strategies.vectors import refuse_dynamic
 from archwright.trials import History, Objective, Proposal
 
 
@@ -76,8 +77,9 @@ class BANANAS:
         check_counts(**vars(self))
 
     def check(self, space: Space, objective: Objective) -> None:
-        """Refuse several objectives."""
+        """Refuse several objectives, and a dynamic space."""
         refuse_several("bananas", objective)
+        refuse_dynamic("bananas", space)
 
     def propose(self, history: History, rng: Random) -> Proposal | None:
         """See `Strategy.propose`."""

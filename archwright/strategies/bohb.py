@@ -6,12 +6,13 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from random import Random
 
-from archwright.errors import InputError, SpaceError
+from archwright.errors import InputError
 from archwright.space import Architecture, Space
 from archwright.strategies.base import any_new
 from archwright.strategies.densities import Codes, Density, draw_near
 from archwright.strategies.fidelity import best_first, check_arguments, ladder
 from archwright.strategies.hyperband import Hyperband
+from archwright.strategies.vectors import refuse_dynamic
 from archwright.trials import History, Objective, Proposal, Trial
 
 N_POINTS_AT_MOST = 20
@@ -89,15 +90,8 @@ class BOHB:
             )
 
     def check(self, space: Space, objective: Objective) -> None:
-        """Refuse a dynamic space, whose decisions are not known beforehand."""
-        try:
-            space.paths  # noqa: B018
-            space.size  # noqa: B018
-        except SpaceError as error:
-            raise InputError(
-                "bohb needs a space whose decisions are known beforehand; use hyperband or asha "
-                f"({error})"
-            ) from None
+        """Refuse a dynamic space."""
+        refuse_dynamic("bohb", space)
 
     def check_budget(self, full: float | None, available: Sequence[float] | None = None) -> None:
         """Refuse a search whose budgets cannot be told: see `ladder`."""

@@ -27,6 +27,7 @@ from archwright.strategies.bayesian import (
 from archwright.strategies.gaussian_process import DecisionKernel
 from archwright.strategies.population import refuse_several
 from archwright.strategies.surrogates import check_counts
+from archwright.strategies.vectors import refuse_dynamic
 from archwright.trials import History, Objective, Proposal
 
 SHARES = (0.1, 0.3, 0.5, 0.7, 0.9)
@@ -81,8 +82,9 @@ class NASBOWL:
             raise InputError(f"max_h must lie between 0 and 10, got {self.max_h}")
 
     def check(self, space: Space, objective: Objective) -> None:
-        """Refuse several objectives."""
+        """Refuse several objectives, and a dynamic space."""
         refuse_several("nas_bowl", objective)
+        refuse_dynamic("nas_bowl", space)
 
     def propose(self, history: History, rng: Random) -> Proposal | None:
         """See `Strategy.propose`."""

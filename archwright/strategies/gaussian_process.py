@@ -21,6 +21,7 @@ from archwright.strategies.bayesian import (
 )
 from archwright.strategies.population import refuse_several
 from archwright.strategies.surrogates import check_counts
+from archwright.strategies.vectors import refuse_dynamic
 from archwright.trials import History, Objective, Proposal
 
 SCALES = tuple(0.25 * 2**i for i in range(9))
@@ -78,8 +79,9 @@ class GaussianProcessSearch:
         )
 
     def check(self, space: Space, objective: Objective) -> None:
-        """Refuse several objectives."""
+        """Refuse several objectives, and a dynamic space."""
         refuse_several("gp", objective)
+        refuse_dynamic("gp", space)
 
     def propose(self, history: History, rng: Random) -> Proposal | None:
         """See `Strategy.propose`."""

@@ -9,7 +9,8 @@ from random import Random
 
 from archwright.errors import InputError
 from archwright.space import Architecture, Choice, Real, Space
-from archwright.trials import History, Proposal
+from archwright.strategies.vectors import refuse_dynamic
+from archwright.trials import History, Objective, Proposal
 
 
 @dataclass(frozen=True)
@@ -35,6 +36,10 @@ class Grid:
     def __post_init__(self) -> None:
         if self.levels < 2:
             raise InputError(f"levels must be at least 2, got {self.levels}")
+
+    def check(self, space: Space, objective: Objective) -> None:
+        """Refuse a dynamic space."""
+        refuse_dynamic("grid", space)
 
     def propose(self, history: History, rng: Random) -> Proposal | None:
         """See `Strategy.propose`."""

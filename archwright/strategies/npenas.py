@@ -14,6 +14,7 @@ from archwright.space import Space
 from archwright.strategies.base import random_proposal
 from archwright.strategies.population import refuse_several
 from archwright.strategies.surrogates import Pool, best_trials, check_counts, evidence, settled
+from archwright.strategies.vectors import refuse_dynamic
 from archwright.trials import History, Objective, Proposal
 
 
@@ -68,8 +69,9 @@ class NPENAS:
         check_counts(**vars(self))
 
     def check(self, space: Space, objective: Objective) -> None:
-        """Refuse several objectives."""
+        """Refuse several objectives, and a dynamic space."""
         refuse_several("npenas", objective)
+        refuse_dynamic("npenas", space)
 
     def propose(self, history: History, rng: Random) -> Proposal | None:
         """See `Strategy.propose`."""

@@ -15,6 +15,7 @@ from archwright.space import Space
 from archwright.strategies.base import random_proposal
 from archwright.strategies.population import refuse_several
 from archwright.strategies.surrogates import Pool, best_trials, check_counts, evidence, settled
+from archwright.strategies.vectors import refuse_dynamic
 from archwright.trials import History, Objective, Proposal, Trial
 
 _MOST_STEPS = 12
@@ -78,8 +79,9 @@ class PNAS:
         check_counts(**vars(self))
 
     def check(self, space: Space, objective: Objective) -> None:
-        """Refuse several objectives."""
+        """Refuse several objectives, and a dynamic space."""
         refuse_several("pnas", objective)
+        refuse_dynamic("pnas", space)
 
     def propose(self, history: History, rng: Random) -> Proposal | None:
         """See `Strategy.propose`."""

@@ -12,8 +12,8 @@ from archwright.space import Architecture, Space
 from archwright.strategies.base import random_proposal
 from archwright.trials import History, Objective, Proposal, Trial
 
-SEVERAL = ("evolution", "local", "nsga2", "nsga3")
-"""Strategies that take several objectives."""
+SEVERAL = ("auto", "additive_gp", "evolution", "local", "nsga2", "nsga3", "pareto_local")
+"""Strategies that work towards several objectives."""
 
 Worth = tuple[float, float]
 """How good a trial is: ``(-violation, score)``, compared from the left.

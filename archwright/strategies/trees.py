@@ -17,6 +17,7 @@ from archwright.space import Architecture, Space
 from archwright.strategies.base import random_proposal
 from archwright.strategies.population import refuse_several
 from archwright.strategies.surrogates import Pool, Scores, best_trials, check_counts, evidence
+from archwright.strategies.vectors import refuse_dynamic
 from archwright.trials import History, Objective, Proposal
 
 _MOST_STEPS = 10
@@ -75,8 +76,9 @@ class TreeEnsembleSearch:
             raise InputError(f"random_share must lie between 0 and 1, got {self.random_share!r}")
 
     def check(self, space: Space, objective: Objective) -> None:
-        """Refuse several objectives."""
+        """Refuse several objectives, and a dynamic space."""
         refuse_several("trees", objective)
+        refuse_dynamic("trees", space)
 
     def propose(self, history: History, rng: Random) -> Proposal | None:
         """See `Strategy.propose`."""
