@@ -130,13 +130,11 @@ def load_model(text: str) -> Any:
 
 
 def _own(text: str, wanted: list[str], device: str, options: dict[str, Any]) -> Scores:
-    import torch
-
+    from archwright.nn.seeding import seeded
     from archwright.proxies import score
 
     _check_device(device)
-    with torch.random.fork_rng():
-        torch.manual_seed(options["seed"])
+    with seeded(options["seed"]):
         network = load_model(text)
     return score(network.to(device), wanted, **options)
 
@@ -207,7 +205,8 @@ def _show_one(scores: Scores, wanted: list[str]) -> None:
 
 
 def _show_many(rows: dict[str, Scores], wanted: list[str]) -> None:
-    from archwright.proxies import PROXIES, agreement
+    from archwright.proxies import agreement
+    from archwright.proxies.registry import upward
 
     console, table = _table("network", *wanted)
     for name, scores in rows.items():
@@ -218,8 +217,7 @@ def _show_many(rows: dict[str, Scores], wanted: list[str]) -> None:
         size = [scores["params"] for scores in rows.values()]
         found = []
         for p in wanted:
-            sign = 1 if PROXIES[p].larger_is_better else -1
-            values = [sign * s[p] if p in s else float("nan") for s in rows.values()]
+            values = [upward(s, p) for s in rows.values()]
             found.append(f"{agreement(values, size).spearman:+.2f}")
         table.add_row("rank correlation with params", *found, style="dim")
     console.print(table)

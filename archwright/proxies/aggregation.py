@@ -14,7 +14,6 @@ can be left out of it - it then counts as the worst, for "log_rank" and the othe
 
 from __future__ import annotations
 
-import math
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Any, Final
 
@@ -22,7 +21,7 @@ import numpy as np
 import numpy.typing as npt
 
 from archwright.errors import InputError, unknown_name
-from archwright.proxies.registry import PROXIES, resolve
+from archwright.proxies.registry import PROXIES, resolve, upward
 
 Table = Sequence[Mapping[str, float]]
 Array = npt.NDArray[np.float64]
@@ -166,6 +165,8 @@ class Fitted:
                 f"fit takes the scores of at least 3 networks and one finite value for each, got "
                 f"{len(table)} and {len(y)}"
             )
+        from scipy.stats import rankdata
+
         self._ranking = Ranking(table, self._asked, how="rank_sum")
         if self.model == "ridge":
             from sklearn.linear_model import RidgeCV
@@ -178,7 +179,7 @@ class Fitted:
                 n_estimators=200, max_depth=3, learning_rate=0.05, subsample=0.8,
                 random_state=self.seed,
             )  # fmt: skip
-        self._fitted.fit(self._features(table), _ranks(y) / len(y))
+        self._fitted.fit(self._features(table), rankdata(y) / len(y))
         return self
 
     def predict(self, table: Table) -> list[float]:
@@ -221,18 +222,5 @@ def names_in(population: Table, names: str | Iterable[str] | None) -> list[str]:
 
 def _column(table: Table, name: str, *, keep: bool = True) -> Array:
     """Values by which larger is better; what is missing is NaN, or left out."""
-    sign = 1 if PROXIES[name].larger_is_better else -1
-    values = np.array([sign * scores[name] if name in scores else math.nan for scores in table])
+    values = np.array([upward(scores, name) for scores in table])
     return values if keep else values[~np.isnan(values)]
-
-
-def _ranks(values: Array) -> Array:
-    """Ranks from 1, equal ones sharing their mean.
-
-    >>> _ranks(np.array([3.0, 1.0, 3.0])).tolist()
-    [2.5, 1.0, 2.5]
-    """
-    ordered = np.sort(values)
-    low = np.searchsorted(ordered, values, side="left")
-    high = np.searchsorted(ordered, values, side="right")
-    return (low + high + 1) / 2

@@ -27,7 +27,7 @@ import torch.nn.functional as F
 from archwright.proxies.base import Proxy, Undefined
 from archwright.proxies.blocks import block_outputs
 from archwright.proxies.drawing import drawn_weights
-from archwright.proxies.gathering import entropy
+from archwright.proxies.gathering import as_rows, entropy
 from archwright.proxies.probe import Probe
 
 #: What stands for minus infinity.
@@ -75,7 +75,7 @@ def feature_entropy(feature: torch.Tensor) -> float:
     Args:
         feature: `batch x channels x ...`, or `batch x positions x channels`.
     """
-    x = _rows(feature)
+    x = as_rows(feature, last=True)
     x = x - x.mean(0)
     return float(entropy(torch.linalg.eigvalsh((x.T @ x).double()).clamp_min(0)).item())
 
@@ -98,19 +98,13 @@ def flow_score(signs: torch.Tensor, back: torch.Tensor) -> float | None:
             if tuple(back.shape[2:]) != whole:  # an edge more or less
                 back = F.adaptive_avg_pool2d(back, whole)
             back = F.pixel_unshuffle(back, stride)
-    g, h = _rows(signs), _rows(back)
+    g, h = as_rows(signs, last=True), as_rows(back, last=True)
     if len(g) != len(h):
         return None
     s = torch.linalg.matrix_norm(h.T @ g / len(g), 2).item()
     if not math.isfinite(s):
         return None
     return -s - 1 / (s + 1e-6) + 2
-
-
-def _rows(x: torch.Tensor) -> torch.Tensor:
-    if x.dim() > 3:
-        x = x.movedim(1, -1)
-    return x.reshape(-1, x.shape[-1])
 
 
 def expressivity(probe: Probe) -> float:

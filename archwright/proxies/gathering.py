@@ -20,8 +20,6 @@ class Gathered:
     """Sums over the operations of one forward pass.
 
     Attributes:
-        n_layers: layers heard.
-        n_activations: activations heard.
         kernel: `batch x batch`: in how many units two samples agree on which side of zero the
             input of the activation is.
         codes: for each unit the sides of the first samples, one bit each.
@@ -31,8 +29,6 @@ class Gathered:
         correlations: smallest eigenvalue of the channels' correlation, of each operation.
     """
 
-    n_layers: int = 0
-    n_activations: int = 0
     kernel: torch.Tensor | None = None
     codes: list[torch.Tensor] = field(default_factory=list)
     fisher: list[tuple[torch.Tensor, int]] = field(default_factory=list)
@@ -61,10 +57,7 @@ class Gatherer:
     def __call__(self, heard: Heard) -> None:
         """One operation."""
         if heard.kind == "layer":
-            self.gathered.n_layers += 1
             self._last = not heard.name.startswith("conv")
-        elif heard.kind == "activation":
-            self.gathered.n_activations += 1
         if heard.output.dim() < 2 or len(heard.output) != self.batch:
             return
         if heard.kind == "activation":

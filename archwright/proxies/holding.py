@@ -12,6 +12,8 @@ import numpy as np
 import torch
 from torch import nn
 
+from archwright.nn.seeding import seeded
+
 Place = tuple[nn.Module, str]
 
 
@@ -22,13 +24,11 @@ class Weights:
     Attributes:
         tensors: a view of each parameter that requires a gradient, whatever the parameter does;
             they share memory with the network and are never written to.
-        names: their names in the network.
         owners: the module and attribute of their first place.
         places: every place of each.
     """
 
     tensors: list[torch.Tensor] = field(default_factory=list)
-    names: list[str] = field(default_factory=list)
     owners: list[Place] = field(default_factory=list)
     places: list[list[Place]] = field(default_factory=list)
 
@@ -36,12 +36,12 @@ class Weights:
     def of(model: nn.Module) -> Weights:
         """The weights of a network.
 
-        >>> Weights.of(nn.Linear(3, 2)).names
-        ['weight', 'bias']
+        >>> [tuple(tensor.shape) for tensor in Weights.of(nn.Linear(3, 2)).tensors]
+        [(2, 3), (2,)]
         """
         found = Weights()
         index: dict[int, int] = {}
-        for prefix, module in model.named_modules():
+        for module in model.modules():
             for attribute, parameter in module._parameters.items():
                 if parameter is None:
                     continue
@@ -50,7 +50,6 @@ class Weights:
                     at = index[id(parameter)] = len(found.tensors)
                     floating = parameter.is_floating_point() or parameter.is_complex()
                     found.tensors.append(parameter.detach().requires_grad_(floating))
-                    found.names.append(f"{prefix}.{attribute}" if prefix else attribute)
                     found.owners.append((module, attribute))
                     found.places.append([])
                 found.places[at].append((module, attribute))
@@ -92,10 +91,8 @@ def held(model: nn.Module, *, seed: int) -> Iterator[None]:
     """
     modules = list(model.modules())
     saved = [(m, dict(m.__dict__), [(d, dict(d)) for d in _tables(m)]) for m in modules]
-    cuda = torch.cuda.get_rng_state_all() if torch.cuda.is_initialized() else None
-    states = (torch.get_rng_state(), np.random.get_state(), random.getstate())  # noqa: NPY002
+    states = (np.random.get_state(), random.getstate())  # noqa: NPY002
     try:
-        torch.manual_seed(seed)
         copies: dict[int, torch.Tensor] = {}
         for module in modules:
             module.__dict__["training"] = not isinstance(module, nn.modules.dropout._DropoutNd)
@@ -106,7 +103,8 @@ def held(model: nn.Module, *, seed: int) -> Iterator[None]:
                     if id(buffer) not in copies:
                         copies[id(buffer)] = buffer.detach().clone()
                     module._buffers[name] = copies[id(buffer)]
-        yield
+        with seeded(seed):
+            yield
     finally:
         for module, attributes, tables in saved:
             # What a forward pass assigns to its module (a counter, a cache) goes as well.
@@ -115,11 +113,8 @@ def held(model: nn.Module, *, seed: int) -> Iterator[None]:
             for now, before in tables:
                 now.clear()
                 now.update(before)
-        torch.set_rng_state(states[0])
-        np.random.set_state(states[1])  # noqa: NPY002
-        random.setstate(states[2])
-        if cuda is not None:
-            torch.cuda.set_rng_state_all(cuda)
+        np.random.set_state(states[0])  # noqa: NPY002
+        random.setstate(states[1])
 
 
 @contextmanager

@@ -53,7 +53,7 @@ def epe_nas(probe: Probe) -> float:
     rows, labels = probe.input_gradient, probe.labels_for(probe.output)
     if labels.is_floating_point() or labels.dim() != 1:
         raise Undefined("it needs one class for each sample")
-    n_classes = probe.output.shape[classes_at(probe.output)]
+    n_classes = probe.output.shape[classes_at(probe.output.shape)]
     found = []
     for label in labels.unique():
         part = rows[labels == label]

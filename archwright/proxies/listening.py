@@ -89,7 +89,6 @@ class Listening(TorchFunctionMode):
         norms: how normalisations compute. "batch": as in training, without running statistics
             being read or written. "sample": batch normalisation normalises each sample by itself,
             so that no sample depends on another. "none": they pass their input on.
-
         twice: whether activations must have a second derivative.
 
     Dropout passes its input on.

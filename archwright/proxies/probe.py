@@ -12,7 +12,7 @@ import torch.nn.functional as F
 from torch import nn
 
 from archwright.errors import InputError
-from archwright.hardware.tracing import candidate_dtypes, example_input, first_line, tensors_in
+from archwright.hardware.tracing import example_input, first_line, tensors_in
 from archwright.proxies.base import Undefined
 from archwright.proxies.gathering import Gathered, Gatherer
 from archwright.proxies.holding import Weights, wearing
@@ -130,7 +130,7 @@ class Probe:
             return self._loss(output, labels)
         if labels.is_floating_point():
             return F.mse_loss(output, labels.reshape(output.shape))
-        logits = output if classes_at(output) == 1 else output.movedim(-1, 1)
+        logits = output if classes_at(output.shape) == 1 else output.movedim(-1, 1)
         return F.cross_entropy(logits, labels)
 
     # --- tools for passes of their own
@@ -173,10 +173,10 @@ class Probe:
             raise Undefined("its output does not depend on its weights by a gradient")
         return torch.autograd.grad(of, list(by), allow_unused=True, **options)
 
-    def gradients(self, of: torch.Tensor, **options: Any) -> list[torch.Tensor]:
+    def gradients(self, of: torch.Tensor) -> list[torch.Tensor]:
         """The gradient by each of the weights; zeros where there is none."""
         trainable = [t for t in self.weights.tensors if t.requires_grad]
-        found = iter(self.gradient(of, trainable, **options))
+        found = iter(self.gradient(of, trainable))
         every = [next(found) if t.requires_grad else None for t in self.weights.tensors]
         return [
             torch.zeros_like(t) if g is None else g
@@ -206,15 +206,15 @@ class Probe:
         return found
 
 
-def classes_at(output: torch.Tensor) -> int:
-    """The dimension of the classes: the last, but 1 for maps (`batch x classes x H x W`).
+def classes_at(shape: Sequence[int]) -> int:
+    """The dimension of the classes in an output: the last, but 1 for maps.
 
-    >>> classes_at(torch.zeros(2, 10)), classes_at(torch.zeros(2, 5, 8, 8))
+    >>> classes_at((2, 10)), classes_at((2, 5, 8, 8))  # batch x classes x height x width
     (1, 1)
-    >>> classes_at(torch.zeros(2, 7, 100))  # batch x time x classes
+    >>> classes_at((2, 7, 100))  # batch x time x classes
     2
     """
-    return 2 if output.dim() == 3 else 1
+    return 2 if len(shape) == 3 else 1
 
 
 def random_labels(shape: Sequence[int], *, seed: int) -> torch.Tensor:
@@ -226,7 +226,7 @@ def random_labels(shape: Sequence[int], *, seed: int) -> torch.Tensor:
     torch.Size([3, 1])
     """
     generator = torch.Generator().manual_seed(seed + 1)
-    at = 2 if len(shape) == 3 else 1
+    at = classes_at(shape)
     if len(shape) < 2 or shape[at] == 1:
         return torch.randn(tuple(shape), generator=generator)
     rest = [n for i, n in enumerate(shape) if i != at]
@@ -237,12 +237,7 @@ def random_inputs(
     model: nn.Module, input_shape: Sequence[int], batch: int, *, seed: int, device: Any
 ) -> torch.Tensor:
     """Standard normal inputs, or random indices for a network that begins with an embedding."""
-    dtype = None
-    if len(candidate_dtypes(model)) == 1:
-        dtype = candidate_dtypes(model)[0]
-    return example_input(
-        model, input_shape, batch_size=batch, dtype=dtype, device=device, seed=seed
-    )
+    return example_input(model, input_shape, batch_size=batch, device=device, seed=seed)
 
 
 def natural_images(n: int, shape: Sequence[int], *, seed: int) -> torch.Tensor:
@@ -271,8 +266,3 @@ def natural_images(n: int, shape: Sequence[int], *, seed: int) -> torch.Tensor:
     x = torch.fft.irfft2(spectrum, s=(height, width))
     axes = (0, 2, 3)
     return (x - x.mean(axes, keepdim=True)) / x.std(axes, keepdim=True).clamp_min(1e-12)
-
-
-def reason_of(error: BaseException) -> str:
-    """An error's kind and first line."""
-    return first_line(error)

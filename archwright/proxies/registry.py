@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import itertools
-from collections.abc import Iterable
+import math
+from collections.abc import Iterable, Mapping
 
 from archwright.errors import InputError, unknown_name
 from archwright.proxies import (
@@ -50,7 +51,7 @@ COMBINATION = (
 )  # fmt: skip
 """Label-free proxies that, by `aggregate`'s non-linear ranking, agree well with accuracy together.
 
-Chosen on 198 cells of NAS-Bench-201 and tried on others: see docs/proxies.md.
+Chosen on 199 cells of NAS-Bench-201 and tried on others: see docs/proxies.md.
 """
 
 
@@ -76,3 +77,14 @@ def resolve(names: str | Iterable[str]) -> list[str]:
     if not found:
         raise InputError(f"name at least one proxy; known: {', '.join([*PROXIES, *GROUPS])}")
     return list(found)
+
+
+def upward(scores: Mapping[str, float], name: str) -> float:
+    """A proxy's value turned so that larger is better; NaN where it has none.
+
+    >>> upward({"ntk": 5.0}, "ntk"), upward({"ntk": 5.0}, "params")
+    (-5.0, nan)
+    """
+    if name not in scores:
+        return math.nan
+    return scores[name] if PROXIES[name].larger_is_better else -scores[name]

@@ -13,7 +13,7 @@ from torch import nn
 from torch.nn.parameter import UninitializedParameter
 
 from archwright.errors import InputError, unknown_name, whole_number
-from archwright.hardware.tracing import check_shape
+from archwright.hardware.tracing import check_shape, first_line
 from archwright.proxies.base import Scores, Undefined
 from archwright.proxies.holding import held
 from archwright.proxies.probe import (
@@ -22,7 +22,6 @@ from archwright.proxies.probe import (
     Probe,
     natural_images,
     random_inputs,
-    reason_of,
 )
 from archwright.proxies.registry import PROXIES, resolve
 
@@ -109,7 +108,7 @@ def score(
             except (MemoryError, torch.OutOfMemoryError, ForwardError):
                 raise
             except Exception as error:  # whatever a network's forward raises
-                undefined[name] = f"not defined here, because the pass failed: {reason_of(error)}"
+                undefined[name] = f"not defined here, because the pass failed: {first_line(error)}"
             seconds[name] = time.perf_counter() - start
     return Scores(values, undefined, seconds)
 

@@ -105,14 +105,11 @@ def _factor(name: str, x: torch.Tensor, given: Any) -> torch.Tensor | None:
         convolve = {1: F.conv1d, 2: F.conv2d, 3: F.conv3d}[x.dim() - 2]
         return convolve(x[:, :1], one, **options)[:, 0]
     if name == "batch_norm":
-        first = x[:, 0].reshape(len(x), -1)
-        if first.shape[1] > 1:
-            spread = first.var(1, unbiased=False, keepdim=True)
-            return ((first - first.mean(1, keepdim=True)) / (spread + given["eps"]).sqrt()).view(
-                x[:, 0].shape
-            )
-        mean, spread = first.mean(), first.var(unbiased=False)
-        return ((first - mean) / (spread + given["eps"]).sqrt()).view(x[:, 0].shape)
+        first = x[:, 0]
+        # As `Listening` normalises each sample by itself; one value a channel, by the batch's.
+        over = tuple(range(1, first.dim())) if first[0].numel() > 1 else None
+        mean, spread = first.mean(over, keepdim=True), first.var(over, unbiased=False, keepdim=True)
+        return (first - mean) / (spread + given.get("eps", 1e-5)).sqrt()
     if name == "layer_norm":
         normed = F.layer_norm(x, given["normalized_shape"], eps=given.get("eps", 1e-5))
         return normed.flatten(-len(given["normalized_shape"]))[..., 0]

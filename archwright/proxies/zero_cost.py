@@ -9,7 +9,7 @@ from typing import Any
 from archwright.errors import InputError, unknown_name, whole_number
 from archwright.proxies.aggregation import HOWS, Ranking, aggregate
 from archwright.proxies.base import Scores
-from archwright.proxies.registry import COMBINATION, PROXIES, resolve
+from archwright.proxies.registry import COMBINATION, PROXIES, resolve, upward
 from archwright.proxies.scoring import Data, score
 from archwright.space import Architecture, Space
 from archwright.trials import Objective
@@ -120,8 +120,7 @@ class ZeroCost:
             (found,) = self.scores(space, [architecture])
             if len(self.names) == 1:
                 (name,) = self.names
-                sign = 1 if PROXIES[name].larger_is_better else -1
-                return sign * found[name] if name in found else float("nan")
+                return upward(found, name)
             return self._within(space, self.how or HOWS[0])(found)
 
         return one

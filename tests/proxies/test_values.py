@@ -375,6 +375,37 @@ def test_vkdnw_counts_the_tensors():
     assert 0 <= found["vkdnw_entropy"] <= math.log(9)
 
 
+@pytest.mark.parametrize("shape", [(2, 8, 8), (6,)])
+def test_vkdnw_of_a_norm_without_a_module(shape):
+    class Net(nn.Module):
+        def __init__(self):
+            super().__init__()
+            torch.manual_seed(0)
+            self.first = nn.Conv2d(2, 5, 3) if len(shape) > 1 else nn.Linear(6, 5)
+            self.scale, self.shift = nn.Parameter(torch.ones(5)), nn.Parameter(torch.zeros(5))
+            self.head = nn.LazyLinear(3)
+
+        def forward(self, x):
+            x = F.batch_norm(self.first(x), None, None, self.scale, self.shift, True)
+            return self.head(x.relu().flatten(1))
+
+    class Modules(Net):
+        def __init__(self):
+            super().__init__()
+            del self.scale, self.shift
+            self.norm = nn.BatchNorm2d(5) if len(shape) > 1 else nn.BatchNorm1d(5)
+
+        def forward(self, x):
+            return self.head(self.norm(self.first(x)).relu().flatten(1))
+
+    data = batch(shape=shape)
+    found = []
+    for net in (Net(), Modules()):
+        net(data[0])
+        found.append(value("vkdnw", net, data))
+    assert found[0] == pytest.approx(found[1], rel=1e-5)
+
+
 def test_sizes():
     found = score(cnn(), ["params", "flops", "n_layers"], input_shape=(2, 8, 8))
     assert found["params"] == sum(p.numel() for p in cnn().parameters())
