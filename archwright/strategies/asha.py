@@ -3,18 +3,17 @@
 from __future__ import annotations
 
 from bisect import bisect_right, insort
-from collections.abc import Sequence
 from dataclasses import dataclass, field
 from random import Random
 
 from archwright.strategies.base import any_new
 from archwright.strategies.brackets import leftover
-from archwright.strategies.fidelity import best_first, check_arguments, ladder, place
+from archwright.strategies.fidelity import Halving, best_first, place, promotion
 from archwright.trials import History, Proposal, Trial
 
 
 @dataclass(frozen=True)
-class ASHA:
+class ASHA(Halving):
     """Successive halving that never waits: what belongs to the best of its rung so far goes on.
 
     Whenever a worker is free, the highest rung is looked for that holds an architecture among its
@@ -50,17 +49,6 @@ class ASHA:
     (1, 3, 2)
     """
 
-    min_budget: float | None = None
-    max_budget: float | None = None
-    eta: float = 3.0
-
-    def __post_init__(self) -> None:
-        check_arguments(self.min_budget, self.max_budget, self.eta)
-
-    def check_budget(self, full: float | None, available: Sequence[float] | None = None) -> None:
-        """Refuse a search whose budgets cannot be told: see `ladder`."""
-        ladder(self.min_budget, self.max_budget, self.eta, full, available)
-
     def propose(self, history: History, rng: Random) -> Proposal | None:
         """See `Strategy.propose`."""
         budgets = self.budgets(history)
@@ -71,23 +59,11 @@ class ASHA:
             n_best = int(level.n * budgets[rung] / budgets[rung + 1] + 1e-9)
             for trial in level.best(history, n_best):
                 if trial.number not in read.continued and trial.number not in running:
-                    return Proposal(
-                        trial.architecture,
-                        budgets[rung + 1],
-                        origin="promotion",
-                        parent=trial.number,
-                        continues=trial.number,
-                    )
+                    return promotion(trial, budgets[rung + 1])
         new = any_new(history, rng)
         if new is not None:
             return Proposal(new, budgets[0], origin="random")
         return None if history.running else leftover(history, budgets)
-
-    def budgets(self, history: History) -> tuple[float, ...]:
-        """See `MultiFidelity.budgets`."""
-        return ladder(
-            self.min_budget, self.max_budget, self.eta, history.full_budget, history.budgets
-        )
 
     def entry_budget(self, history: History) -> float:
         """See `MultiFidelity.entry_budget`."""

@@ -2,16 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from dataclasses import dataclass
 from random import Random
 
 from archwright.errors import InputError
 from archwright.space import Architecture, Space
-from archwright.strategies.base import any_new
 from archwright.strategies.densities import Codes, Density, draw_near
-from archwright.strategies.fidelity import best_first, check_arguments, ladder
+from archwright.strategies.fidelity import best_first
 from archwright.strategies.hyperband import Hyperband
+from archwright.strategies.population import check_share
 from archwright.strategies.vectors import refuse_dynamic
 from archwright.trials import History, Objective, Proposal, Trial
 
@@ -19,7 +18,7 @@ N_POINTS_AT_MOST = 20
 
 
 @dataclass(frozen=True)
-class BOHB:
+class BOHB(Hyperband):
     """Hyperband with new architectures drawn where good ones are dense and bad ones are rare.
 
     Of the largest budget with enough observations, the best share and the rest each give a kernel
@@ -63,9 +62,6 @@ class BOHB:
     'model'
     """
 
-    min_budget: float | None = None
-    max_budget: float | None = None
-    eta: float = 3.0
     top: float = 0.15
     random_share: float = 1 / 3
     n_candidates: int = 64
@@ -74,11 +70,10 @@ class BOHB:
     min_bandwidth: float = 0.03
 
     def __post_init__(self) -> None:
-        check_arguments(self.min_budget, self.max_budget, self.eta)
+        super().__post_init__()
         if not 0 < self.top < 1:
             raise InputError(f"top must lie between 0 and 1, got {self.top!r}")
-        if not 0 <= self.random_share <= 1:
-            raise InputError(f"random_share must lie between 0 and 1, got {self.random_share!r}")
+        check_share(random_share=self.random_share)
         for name, least in (("n_candidates", 1), ("n_points", 2)):
             value = getattr(self, name)
             if value is not None and value < least:
@@ -93,38 +88,13 @@ class BOHB:
         """Refuse a dynamic space."""
         refuse_dynamic("bohb", space)
 
-    def check_budget(self, full: float | None, available: Sequence[float] | None = None) -> None:
-        """Refuse a search whose budgets cannot be told: see `ladder`."""
-        ladder(self.min_budget, self.max_budget, self.eta, full, available)
-
-    def propose(self, history: History, rng: Random) -> Proposal | None:
-        """See `Strategy.propose`."""
-
-        def fresh() -> tuple[Architecture, str] | None:
-            if rng.random() >= self.random_share:
-                modelled = self._modelled(history, rng)
-                if modelled is not None:
-                    return modelled, "model"
-            new = any_new(history, rng)
-            return None if new is None else (new, "random")
-
-        return self._hyperband.propose_with(history, fresh)
-
-    def budgets(self, history: History) -> tuple[float, ...]:
-        """See `MultiFidelity.budgets`."""
-        return self._hyperband.budgets(history)
-
-    def entry_budget(self, history: History) -> float:
-        """See `MultiFidelity.entry_budget`."""
-        return self._hyperband.entry_budget(history)
-
-    def resumable(self, history: History) -> set[int]:
-        """See `MultiFidelity.resumable`."""
-        return self._hyperband.resumable(history)
-
-    @property
-    def _hyperband(self) -> Hyperband:
-        return Hyperband(self.min_budget, self.max_budget, self.eta)
+    def fresh(self, history: History, rng: Random) -> Proposal | None:
+        """Drawn from the model, or at random."""
+        if rng.random() >= self.random_share:
+            modelled = self._modelled(history, rng)
+            if modelled is not None:
+                return Proposal(modelled, origin="model")
+        return super().fresh(history, rng)
 
     def _modelled(self, history: History, rng: Random) -> Architecture | None:
         """The best of the candidates, or None while there is too little to learn from."""

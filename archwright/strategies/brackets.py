@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from itertools import pairwise
 from math import floor
+from random import Random
 from typing import Literal
 
-from archwright.space import Architecture
-from archwright.strategies.fidelity import best_first
+from archwright.strategies.base import random_proposal
+from archwright.strategies.fidelity import Halving, best_first, promotion
 from archwright.trials import History, Proposal, Trial
 
 
@@ -70,21 +71,19 @@ class Brackets:
     owner: object
     bracket: Callable[[int], Bracket]
 
-    def propose(
-        self, history: History, fresh: Callable[[], tuple[Architecture, str] | None]
-    ) -> Proposal | None:
+    def propose(self, history: History, fresh: Callable[[], Proposal | None]) -> Proposal | None:
         """The next proposal; None when nothing is left, or all that is left has to wait.
 
         Args:
             history: the trials so far.
-            fresh: gives a new architecture and its origin, or None when there is none left.
+            fresh: proposes a new architecture, or None when there is none left.
         """
         found = self._next(history)
         if found.proposal is not None:
             return found.proposal
         new = fresh()
         if new is not None:
-            return Proposal(new[0], found.budget, origin=new[1])
+            return replace(new, budget=found.budget)
         closing = self._next(history, closing=True).proposal
         return closing or (None if history.running else leftover(history, self._all_budgets()))
 
@@ -143,16 +142,7 @@ class Brackets:
                 return _Found(None, budget)
             if what == "promote" and not entering:
                 assert trial is not None
-                return _Found(
-                    Proposal(
-                        trial.architecture,
-                        budget,
-                        origin="promotion",
-                        parent=trial.number,
-                        continues=trial.number,
-                    ),
-                    budget,
-                )
+                return _Found(promotion(trial, budget), budget)
             # In order: what an earlier bracket still waits for may turn out to break a limit.
             first = first and what == "closed" and full
             if first:
@@ -186,6 +176,34 @@ class Brackets:
         return "wait" if waits else "closed", None, 0.0
 
 
+@dataclass(frozen=True)
+class InBrackets(Halving):
+    """A strategy that fills `Brackets`: which ones, and with what, is left to those below."""
+
+    def bracket(self, history: History, index: int) -> Bracket:
+        """The bracket of an index, from 0."""
+        raise NotImplementedError
+
+    def fresh(self, history: History, rng: Random) -> Proposal | None:
+        """A new architecture, or None when there is none left; its budget does not matter."""
+        return random_proposal(history, rng)
+
+    def propose(self, history: History, rng: Random) -> Proposal | None:
+        """See `Strategy.propose`."""
+        return self._brackets(history).propose(history, lambda: self.fresh(history, rng))
+
+    def entry_budget(self, history: History) -> float:
+        """See `MultiFidelity.entry_budget`."""
+        return self._brackets(history).entry_budget(history)
+
+    def resumable(self, history: History) -> set[int]:
+        """See `MultiFidelity.resumable`."""
+        return self._brackets(history).resumable(history)
+
+    def _brackets(self, history: History) -> Brackets:
+        return Brackets(self, lambda index: self.bracket(history, index))
+
+
 def _after(
     history: History, trial: Trial, budget: float, followers: dict[int, Trial]
 ) -> Trial | None:
@@ -207,11 +225,5 @@ def leftover(history: History, budgets: tuple[float, ...]) -> Proposal | None:
         level = [t for t in history.complete if t.budget == budget and t.number not in followed]
         for trial in best_first(history, level):
             if history.reached(trial.architecture) < larger:
-                return Proposal(
-                    trial.architecture,
-                    larger,
-                    origin="promotion",
-                    parent=trial.number,
-                    continues=trial.number,
-                )
+                return promotion(trial, larger)
     return None

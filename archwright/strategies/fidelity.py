@@ -4,10 +4,11 @@ from __future__ import annotations
 
 import math
 from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
 from typing import Any, Protocol, runtime_checkable
 
 from archwright.errors import InputError
-from archwright.trials import History, Trial, pareto_front
+from archwright.trials import History, Proposal, Trial, pareto_front
 
 N_HALVINGS = 3
 """Of the full budget, where no smallest one is named."""
@@ -118,6 +119,39 @@ def ladder(
     elif float(top).is_integer():
         budgets = {float(round(b)) if b >= 1 else b for b in budgets}
     return tuple(int(b) if float(b).is_integer() else b for b in sorted(budgets))
+
+
+@dataclass(frozen=True)
+class Halving:
+    """What the strategies whose budgets are a `ladder` share: its options, and the budgets."""
+
+    min_budget: float | None = None
+    max_budget: float | None = None
+    eta: float = 3.0
+
+    def __post_init__(self) -> None:
+        check_arguments(self.min_budget, self.max_budget, self.eta)
+
+    def check_budget(self, full: float | None, available: Sequence[float] | None = None) -> None:
+        """Refuse a search whose budgets cannot be told: see `ladder`."""
+        ladder(self.min_budget, self.max_budget, self.eta, full, available)
+
+    def budgets(self, history: History) -> tuple[float, ...]:
+        """See `MultiFidelity.budgets`."""
+        return ladder(
+            self.min_budget, self.max_budget, self.eta, history.full_budget, history.budgets
+        )
+
+
+def promotion(trial: Trial, budget: float) -> Proposal:
+    """To go on with what a trial has trained, up to a larger budget."""
+    return Proposal(
+        trial.architecture,
+        budget,
+        origin="promotion",
+        parent=trial.number,
+        continues=trial.number,
+    )
 
 
 def place(history: History, trial: Trial) -> tuple[float, float, int]:

@@ -2,21 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from dataclasses import dataclass
 from math import floor
-from random import Random
 
 from archwright.errors import InputError
-from archwright.space import Architecture
-from archwright.strategies.base import any_new
-from archwright.strategies.brackets import Bracket, Brackets
-from archwright.strategies.fidelity import check_arguments, ladder
-from archwright.trials import History, Proposal
+from archwright.strategies.brackets import Bracket, InBrackets
+from archwright.trials import History
 
 
 @dataclass(frozen=True)
-class SuccessiveHalving:
+class SuccessiveHalving(InBrackets):
     """Many architectures with a small budget, and more for the best part of them, rung by rung.
 
     Random architectures are evaluated with the smallest budget; the best one in `eta` goes on to
@@ -39,6 +34,7 @@ class SuccessiveHalving:
     rounds are repeated; while a rung waits for running evaluations the next round begins; when
     the space is exhausted the best of what was not promoted goes on.
 
+    >>> from random import Random
     >>> from archwright.space import Choice, Space
     >>> from archwright.trials import Objective
     >>> space = Space({"width": Choice(range(20))})
@@ -47,44 +43,14 @@ class SuccessiveHalving:
     1
     """
 
-    min_budget: float | None = None
-    max_budget: float | None = None
-    eta: float = 3.0
     n: int | None = None
 
     def __post_init__(self) -> None:
-        check_arguments(self.min_budget, self.max_budget, self.eta)
+        super().__post_init__()
         if self.n is not None and self.n < 1:
             raise InputError(f"n must be at least 1, got {self.n}")
 
-    def check_budget(self, full: float | None, available: Sequence[float] | None = None) -> None:
-        """Refuse a search whose budgets cannot be told: see `ladder`."""
-        ladder(self.min_budget, self.max_budget, self.eta, full, available)
-
-    def propose(self, history: History, rng: Random) -> Proposal | None:
-        """See `Strategy.propose`."""
-
-        def fresh() -> tuple[Architecture, str] | None:
-            new = any_new(history, rng)
-            return None if new is None else (new, "random")
-
-        return self._brackets(history).propose(history, fresh)
-
-    def budgets(self, history: History) -> tuple[float, ...]:
-        """See `MultiFidelity.budgets`."""
-        return ladder(
-            self.min_budget, self.max_budget, self.eta, history.full_budget, history.budgets
-        )
-
-    def entry_budget(self, history: History) -> float:
-        """See `MultiFidelity.entry_budget`."""
-        return self.budgets(history)[0]
-
-    def resumable(self, history: History) -> set[int]:
-        """See `MultiFidelity.resumable`."""
-        return self._brackets(history).resumable(history)
-
-    def _brackets(self, history: History) -> Brackets:
+    def bracket(self, history: History, index: int) -> Bracket:
+        """The same for every index."""
         budgets = self.budgets(history)
-        size = self.n or max(1, floor(budgets[-1] / budgets[0] + 1e-9))
-        return Brackets(self, lambda _: Bracket(size, budgets))
+        return Bracket(self.n or max(1, floor(budgets[-1] / budgets[0] + 1e-9)), budgets)
