@@ -3,9 +3,14 @@
     python benchmarks/default_strategy.py --seeds 200 --queries 200 --benchmarks nasbench201/cifar10
 
 Reads the tables where `archwright.benchmarks.places` looks for them (ARCHWRIGHT_DATA, or
-../shared/data). Prints queries to the optimum (median, 90th percentile, the share of seeds that
-reach it; a run ends there), mean regret after 20, 50, 100, 150 and 200 queries, and the strategy's
-own processor time for each proposal.
+../shared/data); held_out.py names those that the strategy was not designed on. Prints queries to
+the optimum (median, 90th percentile, the share of seeds that reach it; a run ends there), mean
+regret after 20, 50, 100, 150 and 200 queries, and the strategy's own processor time for each
+proposal.
+
+    python benchmarks/default_strategy.py --proposals
+
+prints instead what one proposal costs after 100, 300 and 1,000 random trials, in several spaces.
 
     python benchmarks/default_strategy.py --digits 5
 
@@ -17,17 +22,20 @@ from __future__ import annotations
 
 import argparse
 import os
+import time
 from collections.abc import Sequence
 from concurrent.futures import ProcessPoolExecutor
 from dataclasses import dataclass
+from pathlib import Path
 from random import Random
 
 import numpy as np
+from held_out import held_out
 
 from archwright.benchmarks import load, run_strategy
 from archwright.benchmarks.run import Run
 from archwright.strategies import Strategy, as_strategy
-from archwright.trials import History, Proposal
+from archwright.trials import History, Objective, Proposal, Trial
 
 TABLES = (
     "nasbench201/cifar10",
@@ -56,7 +64,10 @@ class Until:
 def runs(name: str, strategy: str, seeds: Sequence[int], queries: int) -> list[Run]:
     """The runs of one strategy on one table."""
     table, _, dataset = name.partition("/")
-    benchmark = load(table, dataset=dataset) if dataset else load(table)
+    if table == "held-out":
+        benchmark = held_out(dataset, Path(os.environ["ARCHWRIGHT_DATA"]))
+    else:
+        benchmark = load(table, dataset=dataset) if dataset else load(table)
     asked = as_strategy(strategy)
     if benchmark.proven and benchmark.objective.primary.maximize:
         asked = Until(asked, benchmark.optimum)
@@ -106,6 +117,34 @@ def digits(n_seeds: int, epochs: int) -> None:
         print(f"{strategy:14s}median of {n_seeds}: {np.median(best):.4f}")
 
 
+def proposals(strategies: Sequence[str]) -> None:
+    """Median CPU milliseconds of ten proposals, after so many random trials."""
+    from archwright.zoo import build_space
+
+    lengths = (100, 300, 1000)
+    print(f"{'space':14s}{'strategy':14s}" + "".join(f"{n:>9d}" for n in lengths))
+    shapes = {"mlp": (20,), "mobilenet": (1, 8, 8), "nasbench201": (3, 32, 32), "nasnet": (3, 8, 8)}
+    for name, shape in shapes.items():
+        space = build_space(name, input_shape=shape, n_outputs=10, n_rows=1000)
+        for strategy in strategies:
+            cells = []
+            for length in lengths:
+                history = History(space, Objective.of(maximize="score"))
+                rng = Random(0)
+                while len(history) < length:
+                    architecture = space.sample(rng=rng)
+                    if history.is_new(architecture):
+                        metrics = {"score": rng.random()}
+                        history.add(Trial(len(history), architecture, metrics=metrics))
+                asked, took = as_strategy(strategy), []
+                for seed in range(11):
+                    start = time.process_time()
+                    asked.propose(history, Random(seed))
+                    took.append(1e3 * (time.process_time() - start))
+                cells.append(float(np.median(took[1:])))  # the first builds the features
+            print(f"{name:14s}{strategy:14s}" + "".join(f"{ms:9.1f}" for ms in cells), flush=True)
+
+
 def main() -> None:
     """Run what the command line asks for."""
     parser = argparse.ArgumentParser(
@@ -116,11 +155,15 @@ def main() -> None:
     parser.add_argument("--workers", type=int, default=1)
     parser.add_argument("--benchmarks", default=",".join(TABLES))
     parser.add_argument("--strategies", default="auto,evolution,tpe,bananas,random")
+    parser.add_argument("--proposals", action="store_true")
     parser.add_argument("--digits", type=int, default=0)
     parser.add_argument("--epochs", type=int, default=3)
     options = parser.parse_args()
     if options.digits:
         digits(options.digits, options.epochs)
+        return
+    if options.proposals:
+        proposals(options.strategies.split(","))
         return
     os.environ.setdefault("ARCHWRIGHT_DATA", "../shared/data")
     print(

@@ -2,7 +2,7 @@
 
     python benchmarks/strategy_speed.py
 
-CPU seconds, the best of five repetitions, one thread; compare within one run only. pymoo is
+CPU seconds, the best of three repetitions, one thread; compare within one run only. pymoo is
 measured where it is installed.
 """
 
@@ -13,15 +13,15 @@ import os
 os.environ.setdefault("OMP_NUM_THREADS", "1")
 
 import argparse
-import collections
 import itertools
 import random
-import time
 import warnings
 
 import numpy as np
+from speed import OPS, best_of, plain_evolution
 
-from archwright.evaluators import Table
+from archwright import benchmarks
+from archwright.evaluators import Candidate, Table
 from archwright.runs import search
 from archwright.space import Choice, Space
 from archwright.strategies import (
@@ -39,7 +39,6 @@ from archwright.strategies import (
 from archwright.strategies.sorting import non_dominated_ranks
 from archwright.trials import History, Objective, Trial
 
-OPS = ("none", "skip_connect", "nor_conv_1x1", "nor_conv_3x3", "avg_pool_3x3")
 N = 3000
 SINGLE = {
     "random": RandomSearch(),
@@ -62,29 +61,6 @@ SEVERAL = {
 }
 
 
-def best_of(function, repeats=5):
-    seconds = []
-    for _ in range(repeats):
-        start = time.process_time()
-        function()
-        seconds.append(time.process_time() - start)
-    return min(seconds)
-
-
-def plain():
-    """Regularized evolution in a dozen lines, without any record of what was evaluated."""
-    rng = random.Random(0)
-    population = collections.deque(maxlen=20)
-    for _ in range(N):
-        if len(population) < 20:
-            cell = [rng.choice(OPS) for _ in range(6)]
-        else:
-            cell = list(max(rng.choices(population, k=10), key=lambda p: p[1])[0])
-            edge = rng.randrange(6)
-            cell[edge] = rng.choice([op for op in OPS if op != cell[edge]])
-        population.append((cell, random.random()))
-
-
 def made_up_table():
     """NAS-Bench-201's cells without isomorphism, additive values with some noise."""
     space = Space({f"edge.{i}": Choice(OPS) for i in range(6)})
@@ -102,7 +78,7 @@ def made_up_table():
 
 def loops():
     space, table = made_up_table()
-    rate = N / best_of(plain)
+    rate = N / best_of(lambda: plain_evolution(N))
     print(f"plain Python evolution, no record     {rate:9,.0f}/s")
     for goals, strategies in (({}, SINGLE), ({"minimize": "latency"}, SEVERAL)):
         print(f"\n{1 + len(goals)} objective{'s' if goals else ''}, {N:,} evaluations")
@@ -121,7 +97,7 @@ def loops():
                 )
 
             run()
-            ours, theirs = N / best_of(run), N / best_of(plain)
+            ours, theirs = N / best_of(run), N / best_of(lambda: plain_evolution(N))
             print(f"  {name:36s}{ours:9,.0f}/s   {ours / theirs:.2f} x the plain loop", flush=True)
     pymoo_loop()
 
@@ -149,6 +125,32 @@ def pymoo_loop():
 
     run()
     print(f"  pymoo's NSGA-II, population 100     {N / best_of(run):9,.0f}/s")
+
+
+def arena():
+    """The loop of `archwright bench` on the same table, canonical duplicates excluded."""
+    space, table = made_up_table()
+    rows = {a: table.evaluate(Candidate(space, a)) for a in space.enumerate()}
+    both = {
+        "": benchmarks.Table(space, rows, metric="accuracy"),
+        " (two objectives)": benchmarks.Table(
+            space, rows, metric=["accuracy", "latency"], minimize=["latency"]
+        ),
+    }
+    print(f"\nin the arena, {N:,} evaluations")
+    for label, strategy, goals in (
+        ("random", "random", ""),
+        ("local", "local", ""),
+        ("evolution", "evolution", ""),
+        ("genetic", "genetic", ""),
+        ("nsga2, population 100", "nsga2:population=100", " (two objectives)"),
+    ):
+
+        def run(strategy=strategy, goals=goals):
+            benchmarks.run_strategy(both[goals], strategy, seed=0, queries=N)
+
+        run()
+        print(f"  {label + goals:40s}{N / best_of(run):9,.0f}/s", flush=True)
 
 
 def lengths():
@@ -200,7 +202,7 @@ def sorting():
 
 def main():
     warnings.simplefilter("ignore")
-    parts = {"loops": loops, "lengths": lengths, "sorting": sorting}
+    parts = {"loops": loops, "arena": arena, "lengths": lengths, "sorting": sorting}
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--only", choices=sorted(parts))
     chosen = parser.parse_args().only
