@@ -10,14 +10,14 @@ from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from archwright.hardware.cores import n_cores as n_cores
-    from archwright.hardware.counting import COMPUTED as COMPUTED
-    from archwright.hardware.counting import COSTS as COSTS
-    from archwright.hardware.counting import Cost as Cost
     from archwright.hardware.counting import costs as costs
     from archwright.hardware.counting import n_params as n_params
     from archwright.hardware.host import Machine as Machine
     from archwright.hardware.host import device_name as device_name
     from archwright.hardware.host import machine as machine
+    from archwright.hardware.kinds import COMPUTED as COMPUTED
+    from archwright.hardware.kinds import COSTS as COSTS
+    from archwright.hardware.kinds import Cost as Cost
     from archwright.hardware.layers import LayerProfile as LayerProfile
     from archwright.hardware.layers import profile as profile
     from archwright.hardware.structure import graph as graph
@@ -28,9 +28,9 @@ if TYPE_CHECKING:
     from archwright.hardware.units import parse_quantity as parse_quantity
 
 _HOMES = {
-    "COMPUTED": "archwright.hardware.counting",
-    "COSTS": "archwright.hardware.counting",
-    "Cost": "archwright.hardware.counting",
+    "COMPUTED": "archwright.hardware.kinds",
+    "COSTS": "archwright.hardware.kinds",
+    "Cost": "archwright.hardware.kinds",
     "costs": "archwright.hardware.counting",
     "n_params": "archwright.hardware.counting",
     "Machine": "archwright.hardware.host",

@@ -13,10 +13,10 @@ from typing import Any
 import cloudpickle
 from filelock import FileLock, Timeout
 
-from archwright.errors import InputError, LedgerError, unknown_name
+from archwright.errors import InputError, LedgerError, unknown_name, whole_number
 from archwright.evaluators import EvaluatorLike, check_evaluator
 from archwright.executors import Executor
-from archwright.runs.checks import check_folder, check_number, parse_limits
+from archwright.runs.checks import check_folder, parse_limits, positive
 from archwright.runs.facts import is_finite
 from archwright.runs.progress import Progress, harmless
 from archwright.runs.record import CALL, read_run, result_from
@@ -114,19 +114,11 @@ def search(
     (21.333333333333332, 6, 'the space is exhausted')
     """
     began = monotonic() if started is None else started
-    for name, value, whole, least in (
-        ("trials", trials, True, 1),
-        ("minutes", minutes, False, 0),
-        ("workers", workers, True, 0),
-        ("trial_seconds", trial_seconds, False, 0),
-        ("seed", seed, True, 0),
-    ):
-        if value is None and name == "seed":
-            raise InputError("seed must be a whole number, got None")
-        check_number(name, value, whole=whole, least=least)
-    seed = int(seed)
-    trials = None if trials is None else int(trials)
-    workers = None if workers is None else int(workers)
+    seed = whole_number("seed", seed, least=0)
+    trials = None if trials is None else whole_number("trials", trials)
+    workers = None if workers is None else whole_number("workers", workers, least=0)
+    positive("minutes", minutes)
+    positive("trial_seconds", trial_seconds)
     if limits is not None and not isinstance(limits, Mapping):
         raise InputError(f"limits must be a mapping such as {{'params': '50k'}}, got {limits!r}")
     if progress is not None and not callable(progress):
@@ -308,17 +300,7 @@ def _objective(
                 maximize = [goal.metric, *maximize]
             else:
                 minimize = [goal.metric, *minimize]
-    objective = Objective.of(maximize=maximize, minimize=minimize, limits=bounds)
-    for limit in objective.limits:
-        if limit.high < 0 and limit.metric in _NEVER_NEGATIVE:
-            raise InputError(f"the limit {limit} cannot be kept: {limit.metric} is never negative")
-    return objective
-
-
-_NEVER_NEGATIVE = {
-    "params", "flops", "macs", "memory_bytes", "activation_bytes", "size_bytes", "n_layers",
-    "latency_ms", "accuracy",
-}  # fmt: skip
+    return Objective.of(maximize=maximize, minimize=minimize, limits=bounds)
 
 
 def _check_metrics(evaluator: Any, names: list[str]) -> None:

@@ -5,35 +5,33 @@ from __future__ import annotations
 import math
 import os
 from collections.abc import Mapping
-from numbers import Integral, Real
+from numbers import Real
 from pathlib import Path
 from typing import Any
 
 from archwright.errors import InputError
 
 
-def check_number(name: str, value: Any, *, whole: bool = False, least: float = 0) -> None:
-    """Refuse what is no positive number; None passes.
+def positive(name: str, value: Any) -> None:
+    """Refuse what is no finite number above 0; None passes.
 
     Raises:
-        InputError: it is not a number, not finite, not whole where it must be, or too small.
+        InputError: it is not.
 
-    >>> check_number("trials", 0, whole=True, least=1)
+    >>> positive("minutes", 0)
     Traceback (most recent call last):
         ...
-    archwright.errors.InputError: trials must be at least 1, got 0
+    archwright.errors.InputError: minutes must be more than 0, got 0
     """
     if value is None:
         return
-    # Integral and Real take numpy's numbers too.
-    if isinstance(value, bool) or not isinstance(value, Integral if whole else Real):
-        kind = "a whole number" if whole else "a number"
-        raise InputError(f"{name} must be {kind}, got {value!r}")
-    if not math.isfinite(value):
+    if isinstance(value, bool) or not isinstance(value, Real):  # numpy's numbers are Real, too
+        raise InputError(f"{name} must be a number, got {value!r}")
+    number = float(value)
+    if not math.isfinite(number):
         raise InputError(f"{name} must be finite, got {value!r}")
-    if value < least or (not whole and value <= 0):
-        bound = f"at least {least:g}" if whole else "more than 0"
-        raise InputError(f"{name} must be {bound}, got {value!r}")
+    if number <= 0:
+        raise InputError(f"{name} must be more than 0, got {value!r}")
 
 
 def check_folder(out: str | Path | None) -> Path | None:

@@ -73,6 +73,49 @@ def networks_to_time(
     return networks, flops
 
 
+def check_costs(
+    space: Space,
+    objective: Objective,
+    input_shape: tuple[int, ...] | None,
+    own: Collection[str] | None,
+) -> None:
+    """Refuse goals and limits on costs that cannot be computed or kept, before any work.
+
+    Args:
+        space: the space.
+        objective: whose goals and limits name costs.
+        input_shape: shape of one input, without the batch; None: unknown.
+        own: metrics that the evaluator knows by itself.
+
+    Raises:
+        InputError: a cost needs the shape of an input, which is not known, or a limit asks for a
+            negative one.
+    """
+    from archwright.hardware import COSTS
+
+    for limit in objective.limits:
+        if limit.metric in COSTS and limit.high < 0:
+            raise InputError(f"the limit {limit} cannot be kept: {limit.metric} is never negative")
+    names = _asked(space, objective, own) or []
+    if input_shape is not None or not names:
+        return
+    needy = [n for n in names if COSTS[n].needs_forward or COSTS[n].needs_measurement]
+    if needy:
+        raise InputError(
+            f"{', '.join(sorted(needy))} of a network needs the shape of its input: give "
+            "search(..., input_shape=...), such as (3, 32, 32), without the batch"
+        )
+
+
+def _asked(space: Space, objective: Objective, own: Collection[str] | None) -> list[str] | None:
+    """The costs that goals and limits name and are to be computed; None without networks."""
+    if not hasattr(space, "build"):
+        return None
+    from archwright.hardware import COSTS
+
+    return [m for m in objective.metrics if m in COSTS and m not in (own or ())]
+
+
 def cost_function(
     space: Space,
     objective: Objective,
@@ -93,24 +136,14 @@ def cost_function(
         own: metrics that the evaluator knows by itself; nothing but what is asked for beyond them
             is computed then. None: it knows none.
 
-    Raises:
-        InputError: a goal or limit needs the shape of an input, which is not known.
+    What `check_costs` refuses is taken to be refused already.
     """
-    build = getattr(space, "build", None)
-    if build is None:
+    asked_names = _asked(space, objective, own)
+    if asked_names is None or (own is not None and not asked_names):
         return None
     from archwright.hardware import COSTS, costs
 
-    asked_names = [m for m in objective.metrics if m in COSTS and m not in (own or ())]
-    if own is not None and not asked_names:
-        return None
-    if input_shape is None:
-        needy = [n for n in asked_names if COSTS[n].needs_forward or COSTS[n].needs_measurement]
-        if needy:
-            raise InputError(
-                f"{', '.join(sorted(needy))} of a network needs the shape of its input: give "
-                "search(..., input_shape=...), such as (3, 32, 32), without the batch"
-            )
+    build = space.build  # type: ignore[attr-defined]
     usual = [] if own is not None else ["params"] if input_shape is None else ["params", "flops"]
     cheap = [n for n in asked_names if not COSTS[n].needs_measurement]
     cheap = list(dict.fromkeys([*usual, *cheap]))

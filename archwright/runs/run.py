@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 import time
 import warnings
-from collections.abc import Callable
+from collections.abc import Callable, Collection
 from concurrent.futures import Executor as FuturesExecutor
 from concurrent.futures import wait
 from contextlib import ExitStack, contextmanager
@@ -26,7 +26,12 @@ from archwright.runs.facts import plan_facts, random_facts, size_of, study_name
 from archwright.runs.finish import export_network, metrics_of, saved_network, train_finals
 from archwright.runs.identity import code_changes, differences, identity_of
 from archwright.runs.loop import ALL_FAILED, Clock, Loop
-from archwright.runs.networks import check_default, cost_function, networks_to_time
+from archwright.runs.networks import (
+    check_costs,
+    check_default,
+    cost_function,
+    networks_to_time,
+)
 from archwright.runs.plan import (
     EXPORT_SECONDS,
     WORKER_SECONDS,
@@ -110,6 +115,12 @@ class Run:
     # ------------------------------------------------------------------ before
 
     @property
+    def _own_metrics(self) -> Collection[str] | None:
+        """Metrics that the evaluator says it knows by itself."""
+        names: Collection[str] | None = getattr(self.evaluator, "own_metrics", None)
+        return names
+
+    @property
     def trains(self) -> bool:
         """Whether the evaluator trains networks on a task."""
         return (
@@ -165,6 +176,7 @@ class Run:
 
     def run(self, call: dict[str, Any]) -> Result:
         """The whole run, from what is in the folder already to the records at its end."""
+        check_costs(self.space, self.objective, self.input_shape, self._own_metrics)
         previous = None
         if self.folder is not None and (self.folder / RUN).exists():
             previous = read_run(self.folder)
@@ -272,7 +284,7 @@ class Run:
                 self.input_shape,
                 seed=self.seed,
                 device=device,
-                own=getattr(self.evaluator, "own_metrics", None),
+                own=self._own_metrics,
             ),
             "job": job,
             "device": device,
