@@ -42,14 +42,14 @@ def abreast(modules: Sequence[nn.Module]) -> nn.Module:
         return copy.deepcopy(first)
     made: Any
     if isinstance(first, nn.Conv2d):
+        same = ("kernel_size", "stride", "padding", "dilation", "padding_mode")
+        kept: dict[str, Any] = {name: getattr(first, name) for name in same}
         made = nn.Conv2d(
             n * first.in_channels,
             n * first.out_channels,
-            first.kernel_size,  # type: ignore[arg-type]
-            first.stride,  # type: ignore[arg-type]
-            first.padding,  # type: ignore[arg-type]
             groups=n * first.groups,
             bias=first.bias is not None,
+            **kept,
         )
     elif isinstance(first, nn.BatchNorm2d):
         made = nn.BatchNorm2d(n * first.num_features, first.eps, first.momentum)
@@ -83,15 +83,17 @@ class CellsAbreast(nn.Module):
     torch.Size([2, 1, 10])
     """
 
+    wires: Tensor
+    loose: Tensor
+
     def __init__(self, networks: Sequence[Any], takes: Sequence[Sequence[tuple[int, ...]]]) -> None:
         super().__init__()
         n = len(networks)
         self.stem = abreast([network.stem for network in networks])
-        nodes = []
+        self.nodes = nn.ModuleList()
         for number in range(1, N_NODES + 1):
-            parts = [getattr(network.cell, f"node_{number}", None) for network in networks]
-            nodes.append(nn.Identity() if parts[0] is None else abreast(parts))  # type: ignore[arg-type]
-        self.nodes = nn.ModuleList(nodes)
+            parts: list[Any] = [getattr(net.cell, f"node_{number}", None) for net in networks]
+            self.nodes.append(nn.Identity() if parts[0] is None else abreast(parts))
         wires = torch.zeros(N_NODES, N_NODES, n)
         loose = torch.ones(n, N_NODES)
         for g, wired in enumerate(takes):
@@ -112,12 +114,12 @@ class CellsAbreast(nn.Module):
         """`batch x n x 8 x 8` to `batch x n x 10`."""
         made = [self.stem(x)]  # each: batch x (n * WIDTH) x 4 x 4
         for node, operation in enumerate(self.nodes):
-            taken = sum(self.wires[node, i] * made[i] for i in range(node + 1))  # type: ignore[index]
+            taken = sum(self.wires[node, i] * made[i] for i in range(node + 1))
             made.append(operation(taken))
         n = len(self.weight)
         pooled = [m.relu().mean((2, 3)).view(-1, n, 1, WIDTH) for m in made[1:]]
         features = torch.cat(pooled, 2).flatten(2).transpose(0, 1)  # n x batch x features
-        weight = (self.weight * self.loose).flatten(2)  # type: ignore[operator]
+        weight = (self.weight * self.loose).flatten(2)
         return torch.baddbmm(self.bias.unsqueeze(1), features, weight.mT).transpose(0, 1)
 
 

@@ -57,9 +57,6 @@ class Benchmark:
         unit: of the primary goal and of the regret, for tables and axes.
         notes: what a reader of a comparison must know, sentences.
 
-    Attributes:
-        is_evaluator: so that `archwright.search` takes it.
-
     >>> from archwright.benchmarks import synthetic
     >>> benchmark = synthetic("additive")
     >>> benchmark.space.size, benchmark.optimum
@@ -123,15 +120,16 @@ class Benchmark:
         Raises:
             InputError: there is none, or the benchmark has no budgets.
         """
-        if self.budgets[-1] is None:
+        budgets = [b for b in self.budgets if b is not None]
+        if not budgets:
             raise InputError(
                 f"{self.name} has results of full trainings only, so that a budget ({budget!r}) "
                 "cannot be asked for; leave the budget out, or take a benchmark with epochs"
             )
-        level = bisect.bisect_left(self.budgets, budget)  # type: ignore[type-var]
-        if level == len(self.budgets):
+        level = bisect.bisect_left(budgets, budget)
+        if level == len(budgets):
             raise InputError(
-                f"{self.name}: the largest budget is {self.budgets[-1]:g} epochs, got {budget!r}"
+                f"{self.name}: the largest budget is {budgets[-1]:g} epochs, got {budget!r}"
             )
         return level
 

@@ -150,14 +150,11 @@ _plan: _Plan | None = None
 
 def _prepare(payload: bytes, parent: int) -> None:
     """Called once in each worker process: unpack the benchmarks and keep them."""
-    import signal
-
     import cloudpickle
 
     from archwright.executors.processes import _begin_worker
 
     _begin_worker(parent)
-    signal.signal(signal.SIGINT, signal.SIG_IGN)
     global _plan
     _plan = cloudpickle.loads(payload)
 

@@ -42,7 +42,6 @@ class Problem:
         optimum: the best validation value, or with several goals the hypervolume.
         proven: whether it is known to be the optimum.
         several: whether it has several goals, so that the regret is a share of the hypervolume.
-        has_test: whether there are values on test data.
         notes: what a reader must know.
         distinct: how many of the architectures are no canonical duplicates; None: not known.
     """
@@ -54,9 +53,8 @@ class Problem:
     optimum: float | None
     proven: bool
     several: bool
-    has_test: bool
     notes: tuple[str, ...]
-    distinct: int | None = None
+    distinct: int | None
 
     @classmethod
     def of(cls, benchmark: Benchmark) -> Problem:
@@ -70,7 +68,6 @@ class Problem:
             benchmark.volume if several else benchmark.optimum,
             benchmark.proven,
             several,
-            benchmark.test_optimum is not None,
             benchmark.notes,
             len(benchmark.source) if isinstance(benchmark.source, Rows) else None,
         )
@@ -112,12 +109,12 @@ class Comparison:
                 found.setdefault(run.strategy, []).append(run)
         return found
 
-    def summary(self) -> list[Row]:
-        """One row a benchmark and strategy."""
+    def summary(self, problem: Problem | None = None) -> list[Row]:
+        """One row a strategy on a problem; None: on each."""
         return [
             row
-            for problem in self.problems
-            for row in rows(problem.title, self.on(problem), self.queries)
+            for one in (self.problems if problem is None else (problem,))
+            for row in rows(one.title, self.on(one), self.queries)
         ]
 
     def curves(self, problem: Problem | None = None) -> dict[str, Curve]:

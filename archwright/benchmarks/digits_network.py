@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from typing import Any
 
 from torch import Tensor, nn
 
@@ -44,11 +45,12 @@ class DigitsCell(nn.Module):
             output="loose",
             identity="skip",
         )
+        n_outputs: Any = self.cell.n_outputs
         self.head = nn.Sequential(
             nn.ReLU(),
             nn.AdaptiveAvgPool2d(1),
             nn.Flatten(),
-            aw.linear(self.cell.n_outputs * WIDTH, 10),  # type: ignore[operator]
+            aw.linear(n_outputs * WIDTH, 10),
         )
 
     def forward(self, x: Tensor) -> Tensor:

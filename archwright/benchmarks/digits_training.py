@@ -111,7 +111,7 @@ def train(
         total = torch.zeros(len(networks))
         for batch in orders.split(BATCH):
             x = data.images[batch].contiguous(memory_format=torch.channels_last)
-            losses = _losses(model(x), data.labels[batch])
+            losses = _losses(model(x), data.labels[batch]).mean(0)
             optimizer.zero_grad()
             # The sum over networks: each gets the gradient that it would get alone.
             losses.sum().backward()
@@ -140,12 +140,9 @@ def train(
 
 
 def _losses(logits: Tensor, labels: Tensor) -> Tensor:
-    """Mean cross-entropy of each network; logits `batch x n x 10`, labels `batch x n`."""
-    return (
-        F.cross_entropy(logits.flatten(0, 1), labels.flatten(), reduction="none")
-        .view(labels.shape)
-        .mean(0)
-    )
+    """Cross-entropy of each image and network; logits `batch x n x 10`, labels `batch x n`."""
+    each = F.cross_entropy(logits.flatten(0, 1), labels.flatten(), reduction="none")
+    return each.view(labels.shape)
 
 
 @torch.no_grad()
@@ -157,5 +154,4 @@ def _read(model: CellsAbreast, data: Digits, n: int) -> tuple[Tensor, Tensor]:
         [model(part.contiguous(memory_format=torch.channels_last)) for part in images.split(_READ)]
     )
     labels = data.labels[N_TRAIN:, None].expand(-1, n)
-    loss = F.cross_entropy(logits.flatten(0, 1), labels.flatten(), reduction="none")
-    return logits.argmax(-1) == labels, loss.view(labels.shape)
+    return logits.argmax(-1) == labels, _losses(logits, labels)

@@ -85,8 +85,9 @@ class HwNasBench(Benchmark):
             raise DataError(
                 f"HW-NAS-Bench has {len(costs):,} cells, the table of accuracies {len(codes):,}"
             )
-        whole, _, first = nb201.distinct(codes)
-        rows = [i for i in first if costs[i] > 0]
+        whole, classes, first = nb201.distinct(codes)
+        listed = {form: i for form, i in zip(classes, first, strict=True) if costs[i] > 0}
+        rows = list(listed.values())
         members = [_cell(codes, i) for i in rows]
         metric = f"{device}_{cost}_{UNITS[cost]}"
         accuracy, paid = columns["valid_200"][rows], costs[rows]
@@ -96,7 +97,7 @@ class HwNasBench(Benchmark):
             )
         source = Rows(
             Canonical(whole),
-            {whole.canonical(whole.check(a)): i for i, a in enumerate(members)},
+            {form: n for n, form in enumerate(listed)},
             [{"valid_accuracy": accuracy, metric: paid}],
             seconds=[columns["seconds_200"][rows]] if "seconds_200" in columns else None,
             test=columns["test_200"][rows] if limit is not None else None,

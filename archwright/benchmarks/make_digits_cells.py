@@ -26,9 +26,8 @@ from archwright.nn import ModelSpace
 from archwright.space import Architecture, Space
 
 _KINDS = (
-    *(("conv", 1), ("conv", 3), ("separable", 3), ("separable", 5)),
-    *(("pool", "max"), ("pool", "avg")),
-)
+    ("conv", 1), ("conv", 3), ("separable", 3), ("separable", 5), ("pool", "max"), ("pool", "avg")
+)  # fmt: skip
 
 
 def groups(space: Space) -> list[list[Architecture]]:

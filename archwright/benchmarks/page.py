@@ -39,7 +39,7 @@ def page(comparison: Comparison) -> str:
 
 
 def _problem(comparison: Comparison, problem: Problem) -> str:
-    rows = [r for r in comparison.summary() if r.problem == problem.title]
+    rows = comparison.summary(problem)
     first, *notes = heading(problem, rows, comparison.queries).split("\n")
     titles, *lines = grid(rows, problem, comparison.queries)
     head = "".join(f"<th>{escape(h)}</th>" for h in titles)

@@ -14,7 +14,7 @@ from archwright.errors import InputError, whole_number
 from archwright.space import Architecture
 from archwright.strategies import Strategy, as_strategy
 from archwright.strategies.fidelity import known_budgets
-from archwright.trials import History, Proposal, Trial
+from archwright.trials import History, Proposal, State, Trial
 
 N_UNKNOWN_AT_MOST = 3000
 """Architectures without results in a row after which a run ends."""
@@ -239,12 +239,17 @@ class _Runner:
         )
 
     def _trial(
-        self, number: int, proposal: Proposal, state: str, metrics: dict[str, float], seconds: float
+        self,
+        number: int,
+        proposal: Proposal,
+        state: State,
+        metrics: dict[str, float],
+        seconds: float,
     ) -> Trial:
         return Trial(
             number,
             proposal.architecture,
-            state,  # type: ignore[arg-type]
+            state,
             metrics,
             budget=proposal.budget,
             seconds=seconds,

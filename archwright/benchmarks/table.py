@@ -11,7 +11,7 @@ from archwright.benchmarks.listed import ListedSpace, Members
 from archwright.benchmarks.rows import Canonical, Listed, Rows
 from archwright.errors import ArchitectureError, InputError, SpaceError, nearest
 from archwright.space import Architecture, Space
-from archwright.trials import Objective
+from archwright.trials import Goal, Objective
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -19,7 +19,9 @@ if TYPE_CHECKING:
 Row = tuple[Mapping[str, Any], Mapping[str, Any]]
 _LARGEST_CHECKED = 100_000
 _LARGEST_NUMBER = 1e100  # so that sums, squares and areas of them are numbers
-_TOO_LARGE = f"is beyond {_LARGEST_NUMBER:g} either way"
+Budget = float | None
+Forms = dict[Architecture, tuple[Architecture, dict[Budget, dict[str, float]]]]
+"""Canonical form -> its first architecture, and that one's row at each budget."""
 
 
 class Table(Benchmark):
@@ -120,7 +122,7 @@ class Table(Benchmark):
             seconds=seconds,
             test=None if test_metric is None else [row[test_metric] for row in levels[-1]],
         )
-        whole = read.n_given == space.size or _covers(space, source)
+        whole = _covers(space, source, read.n_given)
         part = (
             space if whole else ListedSpace(space, len(members), Members(members), Listed(source))
         )
@@ -148,8 +150,8 @@ class _Reader:
         self.columns = columns
         self.cost = cost
         self.budget = budget
-        self.forms: dict[Architecture, tuple[Architecture, dict[float | None, Any]]] = {}
-        self.given: dict[tuple[Architecture, float | None], dict[str, float]] = {}
+        self.forms: Forms = {}
+        self.given: dict[tuple[Architecture, Budget], dict[str, float]] = {}
         self.n = 0
 
     @property
@@ -168,12 +170,7 @@ class _Reader:
         row = {}
         for name in self.columns:
             if name not in values:
-                close = nearest(name, map(str, values))
-                hint = f"; did you mean {close!r}?" if close else ""
-                raise InputError(
-                    f"{where} has no {name!r}, it has {', '.join(map(repr, values)) or 'nothing'}"
-                    f"{hint}"
-                )
+                raise _lacking(f"{where} has no", name, values)
             row[name] = _number(values[name], name, architecture, where)
         if self.cost is not None and row[self.cost] < 0:
             raise InputError(
@@ -193,17 +190,14 @@ class _Reader:
         if first == architecture:
             rows_of[at] = row
 
-    def done(
-        self,
-    ) -> tuple[
-        list[float | None], dict[Architecture, tuple[Architecture, dict[float | None, Any]]]
-    ]:
+    def done(self) -> tuple[list[Budget], Forms]:
         if len(self.forms) < 2:
             raise InputError(
                 f"a table needs results of at least two different architectures to compare "
                 f"strategies on, got {len(self.forms)} from {self.n} rows"
             )
-        budgets = sorted({at for _, rows_of in self.forms.values() for at in rows_of})  # type: ignore[type-var]
+        found = {at for _, rows_of in self.forms.values() for at in rows_of}
+        budgets = sorted(found, key=lambda at: at or 0.0)  # None stands alone
         for first, rows_of in self.forms.values():
             missing = [b for b in budgets if b not in rows_of]
             if missing:
@@ -211,7 +205,7 @@ class _Reader:
                     f"every architecture needs a row at each budget ({budgets}); {first!r} has "
                     f"none at {missing}"
                 )
-        return list(budgets), self.forms
+        return budgets, self.forms
 
 
 def _objective(
@@ -228,8 +222,6 @@ def _objective(
         )
     if not (limits is None or isinstance(limits, Mapping)):
         raise InputError(f"limits must be a mapping from metric to upper bound, got {limits!r}")
-    from archwright.trials import Goal
-
     limited = Objective.of(maximize=goals or None, limits=limits)
     return Objective(tuple(Goal(g, g not in down) for g in goals), limited.limits)
 
@@ -269,11 +261,7 @@ def _of_frame(space: Space, frame: Any, columns: Sequence[str]) -> Iterable[Row]
     names = [str(c) for c in frame.columns]
     for wanted in (*columns, *(d.path for d in space.decisions)):
         if wanted not in names:
-            close = nearest(wanted, names)
-            hint = f"; did you mean {close!r}?" if close else ""
-            raise InputError(
-                f"the data frame has no column {wanted!r}; it has {', '.join(names)}{hint}"
-            )
+            raise _lacking("the data frame has no column", wanted, names)
     paths = [p for p in space.paths if p in names]
     decisions = [frame[p].tolist() for p in paths]
     values = [frame[c].tolist() for c in columns]
@@ -283,6 +271,13 @@ def _of_frame(space: Space, frame: Any, columns: Sequence[str]) -> Iterable[Row]
         yield architecture, {c: column[i] for c, column in zip(columns, values, strict=True)}
 
 
+def _lacking(what: str, name: str, known: Iterable[Any]) -> InputError:
+    names = [str(one) for one in known]
+    close = nearest(name, names)
+    hint = f"; did you mean {close!r}?" if close else ""
+    return InputError(f"{what} {name!r}; it has {', '.join(names) or 'nothing'}{hint}")
+
+
 def _empty(value: Any) -> bool:
     return value is None or (isinstance(value, float) and math.isnan(value))
 
@@ -290,16 +285,15 @@ def _empty(value: Any) -> bool:
 def _number(given: Any, name: str, architecture: Any, where: str = "the table") -> float:
     try:
         number = float(given)
-    except OverflowError:
-        raise InputError(f"{where}: {name} {_TOO_LARGE} for {architecture!r}") from None
+    except OverflowError:  # a whole number with more digits than a float has room for
+        number = math.inf
     except (TypeError, ValueError):
         raise InputError(f"{where}: {name} must be a number, got {given!r}") from None
-    if math.isfinite(number) and abs(number) > _LARGEST_NUMBER:
-        raise InputError(f"{where}: {name} {_TOO_LARGE} for {architecture!r}, {number:g}")
-    if not math.isfinite(number):
+    if not abs(number) <= _LARGEST_NUMBER:
+        wrong = "no number" if math.isnan(number) else f"beyond {_LARGEST_NUMBER:g} either way"
         raise InputError(
-            f"{where}: {name} is {number} for {architecture!r}; leave out architectures without "
-            "results"
+            f"{where}: {name} is {wrong} for {architecture!r}, {number:g}; leave out architectures "
+            "without results"
         )
     return number
 
@@ -323,12 +317,14 @@ def _point(given: Any) -> list[float]:
     return [_number(value, "reference", tuple(given)) for value in given]
 
 
-def _covers(space: Space, source: Rows) -> bool:
+def _covers(space: Space, source: Rows, n_given: int) -> bool:
     """Whether there is a row for every architecture of a space, where that can be looked up."""
     try:
         size = space.size
     except SpaceError:  # a dynamic space does not know its size
         return False
+    if n_given == size:
+        return True
     if size > _LARGEST_CHECKED or (not space.cells and size > len(source)):
         return False
     return all(source.place(a) is not None for a in space.enumerate())

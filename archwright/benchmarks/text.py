@@ -22,7 +22,7 @@ def table(comparison: Comparison) -> str:
     """Everything that is printed."""
     parts = []
     for problem in comparison.problems:
-        own = [r for r in comparison.summary() if r.problem == problem.title]
+        own = comparison.summary(problem)
         parts.append(heading(problem, own, comparison.queries))
         parts.append(aligned(grid(own, problem, comparison.queries)))
         parts += [f"  {line}" for line in verdicts(comparison, problem)]

@@ -98,3 +98,12 @@ def test_abreast_refuses_a_layer_that_it_does_not_know():
 
     with pytest.raises(TypeError, match="PReLU"):
         abreast([torch.nn.PReLU(), torch.nn.PReLU()])
+
+
+def test_abreast_keeps_all_of_a_convolution():
+    from archwright.benchmarks.abreast import abreast
+
+    nets = [torch.nn.Conv2d(2, 3, 3, padding=2, dilation=2, padding_mode="circular") for _ in "ab"]
+    x = torch.randn(2, 4, 8, 8)
+    made = torch.cat([net(x[:, 2 * i : 2 * i + 2]) for i, net in enumerate(nets)], 1)
+    assert torch.allclose(abreast(nets)(x), made, atol=1e-5)
