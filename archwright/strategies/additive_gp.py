@@ -16,7 +16,7 @@ from archwright.predictors.additive import AdditiveProcess, Setting
 from archwright.predictors.features import Features, features_of
 from archwright.space import Architecture, Space
 from archwright.strategies.additive_examples import Examples, log_feasibility
-from archwright.strategies.base import random_proposal
+from archwright.strategies.base import random_proposal, remembered
 from archwright.strategies.vectors import refuse_dynamic
 from archwright.trials import History, Objective, Proposal
 
@@ -183,20 +183,16 @@ class AdditiveGP:
 
 def _listed(history: History, most: int) -> list[Architecture] | None:
     """All architectures of a space that has no more than `most`, else None."""
-    if (_EVERYTHING, most) not in history.memory:
-        space = history.space
-        found = list(space.enumerate()) if space.size <= most else None
-        history.memory[_EVERYTHING, most] = found
-    everything: list[Architecture] | None = history.memory[_EVERYTHING, most]
-    return everything
+    space = history.space
+    return remembered(
+        history,
+        (_EVERYTHING, most),
+        lambda: list(space.enumerate()) if space.size <= most else None,
+    )
 
 
 def _features(history: History) -> Features:
-    found = history.memory.get(_FEATURES)
-    if found is None:
-        found = history.memory[_FEATURES] = features_of(history.space)
-    assert isinstance(found, Features)
-    return found
+    return remembered(history, _FEATURES, lambda: features_of(history.space))
 
 
 class _Pool:

@@ -14,7 +14,7 @@ from archwright.strategies.population import (
     Worth,
     check_at_least,
     check_share,
-    follow,
+    followed,
     offspring,
     refuse_several,
     worth,
@@ -84,10 +84,7 @@ class AntColony:
 
     def propose(self, history: History, rng: Random) -> Proposal | None:
         """See `Strategy.propose`."""
-        colony = history.memory.get(self)
-        if colony is None:
-            colony = history.memory[self] = _Colony(history.space, self)
-        follow(colony, history)
+        colony = followed(history, self, lambda: _Colony(history.space, self))
         if not history.trials:
             return random_proposal(history, rng)
         walked = [trial.architecture for trial in history.running.values()]

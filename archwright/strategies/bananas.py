@@ -10,7 +10,7 @@ import numpy as np
 from archwright.predictors.mlp import MlpEnsemble
 from archwright.predictors.vectors import Vectors
 from archwright.space import Space
-from archwright.strategies.base import random_proposal
+from archwright.strategies.base import random_proposal, remembered
 from archwright.strategies.population import refuse_several
 from archwright.strategies.surrogates import (
     Pool,
@@ -91,9 +91,7 @@ class BANANAS:
         pool.add_random(rng, self.n_candidates - len(pool))
         if not pool:
             return random_proposal(history, rng)
-        vectors = history.memory.get(self)
-        if vectors is None:
-            vectors = history.memory[self] = Vectors(history.space)
+        vectors = remembered(history, self, lambda: Vectors(history.space))
         trials, scores = evidence(history, n_complete=n)
         seen = [trial.architecture for trial in trials]
         ensemble = MlpEnsemble.fit(

@@ -4,11 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from random import Random
-from typing import Protocol, runtime_checkable
+from typing import Any, Protocol, TypeVar, runtime_checkable
 
 from archwright.errors import SpaceError
 from archwright.space import Architecture, Space
 from archwright.trials import History, Proposal
+
+T = TypeVar("T")
 
 N_RANDOM_TRIES = 200
 LARGEST_LISTED = 1_000_000
@@ -36,6 +38,15 @@ class Strategy(Protocol):
             rng: the only source of randomness; fresh for each call.
         """
         ...
+
+
+def remembered(history: History, key: Any, make: Callable[[], T]) -> T:
+    """A strategy's cache in a history, made when it is first asked for."""
+    memory = history.memory
+    if key not in memory:
+        memory[key] = make()
+    found: T = memory[key]
+    return found
 
 
 def first_new(

@@ -17,6 +17,7 @@ from archwright.predictors.graphs import cell_graph, paths_outside_cells
 from archwright.predictors.kernels import DecisionEmbedding, count_kernel, laplace_kernel
 from archwright.predictors.wl import wl_features
 from archwright.space import Architecture, Space
+from archwright.strategies.base import remembered
 from archwright.strategies.bayesian import (
     Fitting,
     Kernel,
@@ -88,15 +89,12 @@ class NASBOWL:
 
     def propose(self, history: History, rng: Random) -> Proposal | None:
         """See `Strategy.propose`."""
-        surrogate = history.memory.get(self)
-        if surrogate is None:
-            space = history.space
-            kernel: Kernel = (
-                _CellKernel(space, self.max_h) if space.cells else DecisionKernel(space)
-            )
-            surrogate = history.memory[self] = Surrogate(kernel)
+        surrogate = remembered(history, self, lambda: Surrogate(self._kernel(history.space)))
         fitting = Fitting(self.n_initial, self.n_candidates, self.n_parents)
         return propose_by_expected_improvement(history, rng, surrogate, fitting)
+
+    def _kernel(self, space: Space) -> Kernel:
+        return _CellKernel(space, self.max_h) if space.cells else DecisionKernel(space)
 
 
 class _CellKernel:

@@ -14,7 +14,7 @@ import numpy as np
 
 from archwright.errors import InputError
 from archwright.space import Architecture, Space
-from archwright.strategies.base import random_proposal
+from archwright.strategies.base import random_proposal, remembered
 from archwright.strategies.episode_coders import Episode
 from archwright.strategies.episodes import Course
 from archwright.strategies.lstm import Adam, Array, Controller
@@ -179,10 +179,9 @@ def propose(strategy: Settings, update: Update, history: History, rng: Random) -
     What was evaluated before is drawn again, with a temperature that rises after every
     16 vain draws; when nothing new is found so, the proposal is random.
     """
-    learner = history.memory.get(strategy)
-    if learner is None:
-        learner = Learner(strategy, history.space, history.objective)
-        history.memory[strategy] = learner
+    learner = remembered(
+        history, strategy, lambda: Learner(strategy, history.space, history.objective)
+    )
     learner.read(history.trials, update)
     for temperature in TEMPERATURES:
         for _ in range(N_DRAWS):

@@ -13,7 +13,7 @@ from archwright.strategies.population import (
     Worth,
     check_at_least,
     check_share,
-    follow,
+    followed,
     offspring,
     refuse_several,
     worth,
@@ -81,10 +81,7 @@ class DifferentialEvolution:
 
     def propose(self, history: History, rng: Random) -> Proposal | None:
         """See `Strategy.propose`."""
-        members = history.memory.get(self)
-        if members is None:
-            members = history.memory[self] = _Members(history.space, self.population)
-        follow(members, history)
+        members = followed(history, self, lambda: _Members(history.space, self.population))
         if len(members.points) < self.population:
             return random_proposal(history, rng)
         target = members.next_target(history)

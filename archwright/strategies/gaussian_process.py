@@ -13,6 +13,7 @@ import numpy.typing as npt
 from archwright.predictors.gp import GaussianProcess
 from archwright.predictors.kernels import DecisionEmbedding, laplace_kernel
 from archwright.space import Architecture, Space
+from archwright.strategies.base import remembered
 from archwright.strategies.bayesian import (
     Fitting,
     Surrogate,
@@ -85,9 +86,7 @@ class GaussianProcessSearch:
 
     def propose(self, history: History, rng: Random) -> Proposal | None:
         """See `Strategy.propose`."""
-        surrogate = history.memory.get(self)
-        if surrogate is None:
-            surrogate = history.memory[self] = Surrogate(DecisionKernel(history.space))
+        surrogate = remembered(history, self, lambda: Surrogate(DecisionKernel(history.space)))
         fitting = Fitting(self.n_initial, self.n_candidates, self.n_parents)
         return propose_by_expected_improvement(history, rng, surrogate, fitting)
 

@@ -16,8 +16,7 @@ from archwright.strategies.population import (
     breed,
     check_at_least,
     check_share,
-    follow,
-    offspring,
+    followed,
     refuse_several,
     worth,
 )
@@ -98,21 +97,11 @@ class Genetic:
 
     def propose(self, history: History, rng: Random) -> Proposal | None:
         """See `Strategy.propose`."""
-        members = history.memory.get(self)
-        if members is None:
-            members = history.memory[self] = _Members(self)
-        follow(members, history)
+        members = followed(history, self, lambda: _Members(self))
         if not members.full:
             return random_proposal(history, rng)
         parents = members.parents(rng)
-        return offspring(
-            history,
-            rng,
-            lambda: breed(
-                history.space, parents, rng, crossover=self.crossover, mutation=self.mutation
-            ),
-            origin="child",
-        )
+        return breed(history, parents, rng, crossover=self.crossover, mutation=self.mutation)
 
 
 class _Members:

@@ -9,6 +9,7 @@ from random import Random
 
 from archwright.errors import InputError
 from archwright.space import Architecture, Choice, Real, Space
+from archwright.strategies.base import remembered
 from archwright.strategies.vectors import refuse_dynamic
 from archwright.trials import History, Objective, Proposal
 
@@ -43,9 +44,7 @@ class Grid:
 
     def propose(self, history: History, rng: Random) -> Proposal | None:
         """See `Strategy.propose`."""
-        walk = history.memory.get(self)
-        if walk is None:
-            walk = history.memory[self] = _Walk(self._architectures(history.space))
+        walk = remembered(history, self, lambda: _Walk(self._architectures(history.space)))
         while walk.here is not None and not history.is_new(walk.here):
             walk.here = next(walk.rest, None)
         return None if walk.here is None else Proposal(walk.here, origin="grid")

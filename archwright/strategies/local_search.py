@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from random import Random
 
 from archwright.space import Architecture
-from archwright.strategies.base import any_new
+from archwright.strategies.base import any_new, remembered
 from archwright.strategies.pareto_local import ParetoLocalSearch, one_new
 from archwright.trials import History, Proposal, Trial
 
@@ -40,9 +40,7 @@ class LocalSearch:
         """See `Strategy.propose`."""
         if not history.objective.single:
             return _SEVERAL.propose(history, rng)
-        climb = history.memory.get(self)
-        if climb is None:
-            climb = history.memory[self] = _Climb()
+        climb = remembered(history, self, _Climb)
         climb.follow(history)
         if climb.best is not None:
             neighbour = one_new(history, climb.neighbours(history), rng)

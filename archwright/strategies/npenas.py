@@ -11,7 +11,7 @@ from archwright.predictors.gp import normal_scores
 from archwright.predictors.mlp import MlpEnsemble
 from archwright.predictors.vectors import Vectors
 from archwright.space import Space
-from archwright.strategies.base import random_proposal
+from archwright.strategies.base import random_proposal, remembered
 from archwright.strategies.population import refuse_several
 from archwright.strategies.surrogates import Pool, best_trials, check_counts, evidence, settled
 from archwright.strategies.vectors import refuse_dynamic
@@ -83,9 +83,7 @@ class NPENAS:
         pool.add_random(rng, self.n_children - len(pool))
         if not pool:
             return random_proposal(history, rng)
-        vectors = history.memory.get(self)
-        if vectors is None:
-            vectors = history.memory[self] = Vectors(history.space, cells="neighbourhoods")
+        vectors = remembered(history, self, lambda: Vectors(history.space, cells="neighbourhoods"))
         trials, scores = evidence(history, n_complete=n)
         seen = [trial.architecture for trial in trials]
         network = MlpEnsemble.fit(

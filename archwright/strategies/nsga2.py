@@ -8,7 +8,7 @@ from random import Random
 
 from archwright.strategies.base import random_proposal
 from archwright.strategies.fronts import Candidate, Generations
-from archwright.strategies.population import breed, check_at_least, check_share, follow, offspring
+from archwright.strategies.population import breed, check_at_least, check_share, followed
 from archwright.strategies.sorting import crowding_distances
 from archwright.trials import History, Proposal, Trial
 
@@ -73,22 +73,14 @@ class NSGA2:
 
     def propose(self, history: History, rng: Random) -> Proposal | None:
         """See `Strategy.propose`."""
-        members = history.memory.get(self)
-        if members is None:
-            size = self.population
-            members = history.memory[self] = Generations(size, self.offspring or size, _survivors)
-        follow(members, history)
+        size = self.population
+        members = followed(
+            history, self, lambda: Generations(size, self.offspring or size, _survivors)
+        )
         if not members.full:
             return random_proposal(history, rng)
         parents = _parents(members.alive, rng)
-        return offspring(
-            history,
-            rng,
-            lambda: breed(
-                history.space, parents, rng, crossover=self.crossover, mutation=self.mutation
-            ),
-            origin="child",
-        )
+        return breed(history, parents, rng, crossover=self.crossover, mutation=self.mutation)
 
 
 def _parents(alive: Sequence[Candidate], rng: Random) -> Iterator[Trial]:

@@ -13,8 +13,8 @@ import numpy.typing as npt
 
 from archwright.strategies.base import random_proposal
 from archwright.strategies.fronts import Candidate, Generations
-from archwright.strategies.population import breed, check_at_least, check_share, follow, offspring
-from archwright.trials import History, Proposal
+from archwright.strategies.population import breed, check_at_least, check_share, followed
+from archwright.trials import History, Objective, Proposal
 
 Array = npt.NDArray[np.float64]
 
@@ -82,16 +82,7 @@ class NSGA3:
 
     def propose(self, history: History, rng: Random) -> Proposal | None:
         """See `Strategy.propose`."""
-        members = history.memory.get(self)
-        if members is None:
-            size, m = self.population, len(history.objective.goals)
-            lines = reference_points(m, self.divisions or _divisions(m, size))
-
-            def survivors(fronts: list[list[Candidate]], n: int) -> list[Candidate]:
-                return niched(fronts, n, lines)
-
-            members = history.memory[self] = Generations(size, self.offspring or size, survivors)
-        follow(members, history)
+        members = followed(history, self, lambda: self._generations(history.objective))
         if not members.full:
             return random_proposal(history, rng)
         alive, draw = members.alive, rng.random
@@ -101,14 +92,12 @@ class NSGA3:
             return b if b.excess < a.excess else a
 
         parents = (parent().trial for _ in itertools.count())
-        return offspring(
-            history,
-            rng,
-            lambda: breed(
-                history.space, parents, rng, crossover=self.crossover, mutation=self.mutation
-            ),
-            origin="child",
-        )
+        return breed(history, parents, rng, crossover=self.crossover, mutation=self.mutation)
+
+    def _generations(self, objective: Objective) -> Generations:
+        size, m = self.population, len(objective.goals)
+        lines = reference_points(m, self.divisions or _divisions(m, size))
+        return Generations(size, self.offspring or size, lambda fronts, n: niched(fronts, n, lines))
 
 
 def reference_points(n_objectives: int, divisions: int) -> Array:

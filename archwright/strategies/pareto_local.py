@@ -9,7 +9,7 @@ from random import Random
 
 from archwright.space import Architecture
 from archwright.strategies.base import random_proposal
-from archwright.strategies.population import check_at_least, follow
+from archwright.strategies.population import check_at_least, followed
 from archwright.strategies.sorting import crowding_distances
 from archwright.trials import History, Proposal, Trial, dominates
 
@@ -59,10 +59,7 @@ class ParetoLocalSearch:
 
     def propose(self, history: History, rng: Random) -> Proposal | None:
         """See `Strategy.propose`."""
-        front = history.memory.get(self)
-        if front is None:
-            front = history.memory[self] = _Front()
-        follow(front, history)
+        front = followed(history, self, _Front)
         if len(history.complete) + len(history.running) < self.starts:
             return random_proposal(history, rng)
         members = list(front.members)

@@ -12,7 +12,7 @@ from archwright.strategies.base import random_proposal
 from archwright.strategies.population import (
     Worth,
     check_at_least,
-    follow,
+    followed,
     offspring,
     refuse_several,
     worth,
@@ -87,10 +87,7 @@ class ParticleSwarm:
 
     def propose(self, history: History, rng: Random) -> Proposal | None:
         """See `Strategy.propose`."""
-        swarm = history.memory.get(self)
-        if swarm is None:
-            swarm = history.memory[self] = _Swarm(history.space, self.population)
-        follow(swarm, history)
+        swarm = followed(history, self, lambda: _Swarm(history.space, self.population))
         if len(swarm.particles) < self.population:
             return random_proposal(history, rng)
         particle = swarm.next_particle(history)

@@ -12,7 +12,7 @@ from archwright.predictors.gp import normal_scores
 from archwright.predictors.mlp import MlpEnsemble
 from archwright.predictors.vectors import Vectors
 from archwright.space import Space
-from archwright.strategies.base import random_proposal
+from archwright.strategies.base import random_proposal, remembered
 from archwright.strategies.population import refuse_several
 from archwright.strategies.surrogates import Pool, best_trials, check_counts, evidence, settled
 from archwright.strategies.vectors import refuse_dynamic
@@ -85,9 +85,7 @@ class PNAS:
 
     def propose(self, history: History, rng: Random) -> Proposal | None:
         """See `Strategy.propose`."""
-        ladder = history.memory.get(self)
-        if ladder is None:
-            ladder = history.memory[self] = _Ladder(history.space, self.levels)
+        ladder = remembered(history, self, lambda: _Ladder(history.space, self.levels))
         ladder.follow(history)
         n_on = list(ladder.n_on)
         for trial in history.running.values():

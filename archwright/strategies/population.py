@@ -5,11 +5,11 @@ from __future__ import annotations
 import math
 from collections.abc import Callable, Iterator
 from random import Random
-from typing import Protocol
+from typing import Any, Protocol, TypeVar
 
 from archwright.errors import InputError
-from archwright.space import Architecture, Space
-from archwright.strategies.base import random_proposal
+from archwright.space import Architecture
+from archwright.strategies.base import random_proposal, remembered
 from archwright.trials import History, Objective, Proposal, Trial
 
 SEVERAL = ("auto", "additive_gp", "evolution", "local", "nsga2", "nsga3", "pareto_local")
@@ -33,13 +33,17 @@ class Follows(Protocol):
         ...
 
 
-def follow(cache: Follows, history: History) -> None:
-    """Let a cache read the trials that finished since it was last asked."""
-    trials = history.trials
+F = TypeVar("F", bound=Follows)
+
+
+def followed(history: History, key: Any, make: Callable[[], F]) -> F:
+    """A cache in a history, which has read the trials that finished so far."""
+    cache, trials = remembered(history, key, make), history.trials
     while cache.n_read < len(trials):
         trial = trials[cache.n_read]
         cache.n_read += 1
         cache.read(history, trial)
+    return cache
 
 
 def violation(objective: Objective, trial: Trial) -> float | None:
@@ -129,12 +133,17 @@ def check_share(**options: float) -> None:
 
 
 def breed(
-    space: Space, parents: Iterator[Trial], rng: Random, *, crossover: float, mutation: float | None
-) -> tuple[Architecture, int]:
-    """A child of two parents, and the number of the first of them.
+    history: History,
+    parents: Iterator[Trial],
+    rng: Random,
+    *,
+    crossover: float,
+    mutation: float | None,
+) -> Proposal | None:
+    """A new child of two parents.
 
     Args:
-        space: the space.
+        history: the trials so far.
         parents: where parents come from.
         rng: what random numbers are drawn from.
         crossover: probability of taking each decision from the one or the other parent; else the
@@ -142,12 +151,17 @@ def breed(
         mutation: probability of drawing one decision anew; None: each decision is drawn anew with
             one over their number as its probability, and at least one is.
     """
-    mother = next(parents)
-    child = mother.architecture
-    if rng.random() < crossover:
-        child = space.crossover(child, next(parents).architecture, rng=rng)
-    if mutation is None:
-        child = space.mutate(child, rng=rng, rate=1 / max(1, len(child)))
-    elif rng.random() < mutation:
-        child = space.mutate(child, rng=rng)
-    return child, mother.number
+    space = history.space
+
+    def make() -> tuple[Architecture, int]:
+        mother = next(parents)
+        child = mother.architecture
+        if rng.random() < crossover:
+            child = space.crossover(child, next(parents).architecture, rng=rng)
+        if mutation is None:
+            child = space.mutate(child, rng=rng, rate=1 / max(1, len(child)))
+        elif rng.random() < mutation:
+            child = space.mutate(child, rng=rng)
+        return child, mother.number
+
+    return offspring(history, rng, make, origin="child")

@@ -9,7 +9,7 @@ from typing import TypeAlias
 
 from archwright.errors import InputError
 from archwright.space import Architecture, Space
-from archwright.strategies.base import random_proposal
+from archwright.strategies.base import random_proposal, remembered
 from archwright.strategies.controller import Rewards
 from archwright.strategies.episode_coders import DeadEnd, Episode
 from archwright.strategies.episodes import Closed, Course
@@ -115,9 +115,9 @@ class QLearning:
 
     def propose(self, history: History, rng: Random) -> Proposal | None:
         """See `Strategy.propose`."""
-        learner = history.memory.get(self)
-        if learner is None:
-            learner = history.memory[self] = QLearner(self, history.space, history.objective)
+        learner = remembered(
+            history, self, lambda: QLearner(self, history.space, history.objective)
+        )
         learner.read(history.trials)
         drawn = learner.new(history, rng, self.epsilon(len(history) + len(history.running)))
         return drawn or random_proposal(history, rng)
