@@ -1,9 +1,7 @@
 from random import Random
 
 import numpy as np
-import pytest
 
-from archwright.errors import InputError
 from archwright.predictors.features import features_of
 from archwright.space import Branch, Choice, Decision, Integer, Real, Space, Subset
 from archwright.strategies import RandomSearch
@@ -11,6 +9,7 @@ from archwright.strategies.additive_examples import Examples, log_feasibility
 from archwright.strategies.additive_gp import AdditiveGP
 from archwright.testing import check_strategy
 from archwright.trials import History, Objective, Trial
+from tests.strategies.problems import ONE, TWO, bests, run
 
 LIGHT = AdditiveGP(n_candidates=60, rounds=2)
 
@@ -38,46 +37,23 @@ def cost(a):
     return float(sum(v for p, v in a.items() if p.endswith("width")))
 
 
-def search(strategy, space, seed, n, objective, *, hide=False):
-    history = History(space, objective)
-    for number in range(n):
-        proposal = strategy.propose(history, Random((seed << 32) + number))
-        a = proposal.architecture
-        metrics = {"score": float(score(a)), "cost": cost(a)}
-        state = "complete" if objective.feasible(metrics) else "infeasible"
-        if state == "infeasible":
-            del metrics["score"]
-        history.add(Trial(number, a, state, metrics, origin=proposal.origin))
-    return history
-
-
-SCORE = Objective.of(maximize="score")
+def measured(a):
+    return {"score": float(score(a)), "cost": cost(a)}
 
 
 def test_conformance():
     check_strategy(lambda: LIGHT, n_trials=10)
 
 
-@pytest.mark.parametrize(
-    "options",
-    [{"n_initial": 1}, {"n_candidates": 0}, {"max_points": 1}, {"rounds": -1}, {"beta": -0.1}],
-)
-def test_refuses(options):
-    with pytest.raises(InputError, match=next(iter(options))):
-        AdditiveGP(**options)
-
-
 def test_beats_random_search_on_a_conditional_space():
-    ours = [search(LIGHT, layers(), s, 30, SCORE).best.metrics["score"] for s in range(3)]
-    theirs = [
-        search(RandomSearch(), layers(), s, 90, SCORE).best.metrics["score"] for s in range(3)
-    ]
+    ours = bests(lambda: LIGHT, layers(), 30, seeds=3, evaluate=measured)
+    theirs = bests(RandomSearch, layers(), 90, seeds=3, evaluate=measured)
     assert min(ours) > max(theirs)  # with a third of the evaluations
 
 
 def test_keeps_to_a_limit_that_it_has_met():
     objective = Objective.of(maximize="score", limits={"cost": 60})
-    history = search(LIGHT, layers(), 0, 40, objective)
+    history = run(LIGHT, layers(), 40, objective=objective, evaluate=measured)
     broken = [t.state == "infeasible" for t in history.trials]
     by_chance = [cost(layers().sample(seed=s)) > 60 for s in range(300)]
     # The score draws towards the wide, which the limit forbids.
@@ -104,7 +80,7 @@ def test_failed_trials_count_as_the_worst_and_no_more_than_others():
     drawn = [space.sample(seed=s) for s in range(9)]
     trials = [Trial(i, a, "complete", {"score": float(i)}) for i, a in enumerate(drawn[:3])]
     trials += [Trial(i, a, "failed") for i, a in enumerate(drawn[3:], 3)]
-    examples = Examples.of(History(space, SCORE, trials), 100)
+    examples = Examples.of(History(space, ONE, trials), 100)
     assert examples.numbers == [0, 1, 2, 6, 7, 8]
     assert examples.n_good == 3
     assert examples.targets[3:].max() == examples.targets[:3].min()
@@ -116,13 +92,13 @@ def test_of_many_the_best_and_the_latest_are_learnt_from():
     trials = [
         Trial(i, space.sample(seed=i), "complete", {"score": v}) for i, v in enumerate(values)
     ]
-    examples = Examples.of(History(space, SCORE, trials), 4)
+    examples = Examples.of(History(space, ONE, trials), 4)
     assert examples.numbers == [0, 2, 4, 5]
 
 
 def test_what_runs_is_counted_with():
     space = layers(4)
-    history = search(LIGHT, space, 0, 12, SCORE)
+    history = run(LIGHT, space, 12, evaluate=measured)
     first = LIGHT.propose(history, Random(7))
     history.start(Trial(12, first.architecture, "running"))
     second = LIGHT.propose(history, Random(7))
@@ -130,8 +106,7 @@ def test_what_runs_is_counted_with():
 
 
 def test_two_objectives_give_a_front_from_end_to_end():
-    objective = Objective.of(maximize="score", minimize="cost")
-    history = search(LIGHT, layers(), 0, 40, objective)
+    history = run(LIGHT, layers(), 40, objective=TWO, evaluate=measured)
     costs = [t.metrics["cost"] for t in history.front]
     assert len(costs) >= 5
     assert min(costs) <= 24 < 100 <= max(costs)

@@ -2,30 +2,12 @@ from random import Random
 
 import pytest
 
-from archwright.errors import InputError
 from archwright.space import Choice, Integer, Real, Space, Subset
-from archwright.strategies import AntColony, RandomSearch
+from archwright.strategies import AntColony
 from archwright.strategies.ant_colony import chosen, walk
 from archwright.strategies.trails import Trails
-from archwright.testing import check_strategy
 from archwright.trials import History, Trial
-from tests.strategies.synthetic import (
-    ONE,
-    TWO,
-    best,
-    everything,
-    flat,
-    median,
-    replays,
-    run,
-    run_abreast,
-    zoo,
-)
-
-
-@pytest.mark.parametrize("ants", [1, 3])
-def test_conforms(ants):
-    check_strategy(lambda: AntColony(ants=ants), several_objectives=False)
+from tests.strategies.problems import ONE, everything, memory_of
 
 
 def test_the_transition_rule():
@@ -48,8 +30,7 @@ def test_the_update_rules():
         state = "complete" if score is not None else "failed"
         metrics = {} if score is None else {"score": score}
         history.add(Trial(number, space.check({"a": a, "b": b}), state, metrics=metrics))
-        strategy.propose(history, Random(0))
-        return history.memory[strategy].trails
+        return memory_of(strategy, history).trails
 
     trails = add(0, "x", "y", 1.0)  # one ant back: only the local rule, towards the start
     assert trails["a", "value", 0] == 0.2
@@ -108,36 +89,5 @@ def test_values_of_each_kind_of_domain():
         architecture = walk(space, trails, Random(seed), greediness=0.3)
         assert space.why_not(architecture) is None
         keys = list(trails.keys(architecture))
+        assert {key[0] for key in keys} == set(domains)
         assert all(0 <= key[2] < 16 for key in keys)
-
-
-@pytest.mark.parametrize("name", ["mobilenet", "branched_cnn"])
-def test_zoo(name):
-    assert len(run(AntColony(), zoo(name), 40).trials) == 40
-
-
-def test_every_kind_of_decision_and_workers():
-    history = run_abreast(AntColony(ants=4), everything(), 60)
-    assert "ant" in {t.origin for t in history.trials}
-    assert replays(lambda: AntColony(ants=4), history)
-
-
-def test_beats_random_search():
-    space = flat()
-    ours = median([best(run(AntColony(), space, 120, seed=s)) for s in range(5)])
-    theirs = median([best(run(RandomSearch(), space, 120, seed=s)) for s in range(5)])
-    assert ours > theirs
-
-
-def test_refuses():
-    with pytest.raises(InputError, match="one goal"):
-        AntColony().check(flat(), TWO)
-    for options, word in (
-        ({"ants": 0}, "ants"),
-        ({"greediness": 1.5}, "greediness"),
-        ({"start": 0}, "start"),
-        ({"decay": -0.5}, "decay"),
-        ({"evaporation": 2}, "evaporation"),
-    ):
-        with pytest.raises(InputError, match=word):
-            AntColony(**options)

@@ -6,46 +6,13 @@ from random import Random
 import numpy as np
 import pytest
 
-from archwright.errors import InputError
 from archwright.space import Branch, Choice, Decision, Space
-from archwright.strategies import PPO, RandomSearch, Reinforce
+from archwright.strategies import PPO, Reinforce
 from archwright.strategies.controller import Advantages, Rewards
-from archwright.testing import check_strategy
 from archwright.trials import History, Objective, Trial
-from tests.strategies.synthetic import ONE, TWO, everything, finished, flat, replays, run, zoo
-from tests.strategies.synthetic import run_abreast as abreast
+from tests.strategies.problems import ONE, everything, finished, flat, memory_of, run
 
 BOTH = pytest.mark.parametrize("kind", [Reinforce, PPO])
-ZOO = ("mlp", "chain_cnn", "branched_cnn", "mobilenet", "nasnet", "nasbench201", "resnet_cnn")
-
-
-def learner_of(strategy, history):
-    strategy.propose(history, Random(0))
-    return history.memory[strategy]
-
-
-@pytest.mark.parametrize(
-    "make", [lambda: Reinforce(batch=3), lambda: PPO(batch=1, epochs=2), lambda: PPO(batch=4)]
-)
-def test_conformance_with_options(make):
-    check_strategy(make, several_objectives=False, n_trials=15)
-
-
-@BOTH
-@pytest.mark.parametrize("name", [*ZOO, "everything"])
-def test_every_space_with_pending_and_failed_trials(kind, name):
-    space = everything() if name == "everything" else zoo(name)
-    history = abreast(kind(), space, 14)
-    assert replays(kind, history)
-
-
-@BOTH
-def test_beats_random_search(kind):
-    ours = sorted(run(kind(), flat(), 100, seed=s).best.metrics["score"] for s in range(3))[1]
-    theirs = sorted(
-        run(RandomSearch(), flat(), 100, seed=s).best.metrics["score"] for s in range(3)
-    )[1]
-    assert ours > theirs + 0.3
 
 
 @BOTH
@@ -122,39 +89,21 @@ def test_only_its_own_trials_teach_the_policy(kind):
     space = flat()
     strategy = kind()
     history = History(space, ONE)
-    before = learner_of(strategy, history).network.theta.copy()
+    before = memory_of(strategy, history).network.theta.copy()
     rng = Random(0)
     for number in range(10):
         arch = space.sample(rng=rng)
         history.add(Trial(number, arch, metrics={"score": rng.random()}, origin="random"))
-    assert (learner_of(strategy, history).network.theta == before).all()
+    assert (memory_of(strategy, history).network.theta == before).all()
     for number in range(10, 20):
         arch = space.sample(rng=rng)
         history.add(Trial(number, arch, metrics={"score": rng.random()}, origin="policy"))
-    assert (learner_of(strategy, history).network.theta != before).any()
+    assert (memory_of(strategy, history).network.theta != before).any()
 
 
 @BOTH
 def test_weights_follow_from_the_trials_alone(kind):
     history = run(kind(), everything(), 25)
     replayed = History(history.space, ONE, history.trials)
-    a, b = (learner_of(kind(), h).network.theta for h in (history, replayed))
+    a, b = (memory_of(kind(), h).network.theta for h in (history, replayed))
     assert (a == b).all()
-
-
-@BOTH
-def test_refuses(kind):
-    name = {Reinforce: "reinforce", PPO: "ppo"}[kind]
-    with pytest.raises(InputError, match=f"{name}.*nsga2"):
-        kind().check(flat(), TWO)
-    kind().check(flat(), ONE)
-    for option, value in [
-        ("batch", 0),
-        ("units", 0),
-        ("learning_rate", 0.0),
-        ("learning_rate", math.inf),
-        ("decay", 1.5),
-        ("entropy", -0.1),
-    ]:
-        with pytest.raises(InputError, match=option):
-            kind(**{option: value})

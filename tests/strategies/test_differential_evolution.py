@@ -2,28 +2,10 @@ from random import Random
 
 import pytest
 
-from archwright.errors import InputError
-from archwright.strategies import DifferentialEvolution, RandomSearch
+from archwright.strategies import DifferentialEvolution
 from archwright.strategies.differential_evolution import ORIGIN, trial_point
-from archwright.testing import check_strategy
 from archwright.trials import History, Trial
-from tests.strategies.synthetic import (
-    ONE,
-    TWO,
-    best,
-    everything,
-    flat,
-    median,
-    replays,
-    run,
-    run_abreast,
-    zoo,
-)
-
-
-@pytest.mark.parametrize("population", [4, 7])
-def test_conforms(population):
-    check_strategy(lambda: DifferentialEvolution(population=population), several_objectives=False)
+from tests.strategies.problems import ONE, flat, memory_of, running
 
 
 def test_the_equation():
@@ -65,9 +47,7 @@ def add(history, number, parent, score, **kwargs):
 
 
 def members(history):
-    strategy = DifferentialEvolution(population=4)
-    strategy.propose(history, Random(0))
-    return history.memory[strategy].numbers
+    return memory_of(DifferentialEvolution(population=4), history).numbers
 
 
 def test_members_take_turns_and_children_replace_them_when_as_good():
@@ -92,43 +72,5 @@ def test_children_under_way_count():
     for number in range(4, 8):
         proposal = strategy.propose(history, Random(number))
         targets.append(proposal.parent)
-        history.start(
-            Trial(
-                number,
-                proposal.architecture,
-                "running",
-                origin=proposal.origin,
-                parent=proposal.parent,
-            )
-        )
+        history.start(running(number, proposal))
     assert targets == [0, 1, 2, 3]
-
-
-@pytest.mark.parametrize("name", ["mobilenet", "chain_cnn"])
-def test_zoo(name):
-    assert len(run(DifferentialEvolution(population=5), zoo(name), 40).trials) == 40
-
-
-def test_every_kind_of_decision_and_workers():
-    history = run_abreast(DifferentialEvolution(population=5), everything(), 60)
-    assert ORIGIN in {t.origin for t in history.trials}
-    assert replays(lambda: DifferentialEvolution(population=5), history)
-
-
-def test_beats_random_search():
-    space = flat()
-    ours = median([best(run(DifferentialEvolution(), space, 150, seed=s)) for s in range(5)])
-    theirs = median([best(run(RandomSearch(), space, 150, seed=s)) for s in range(5)])
-    assert ours > theirs
-
-
-def test_refuses():
-    with pytest.raises(InputError, match="one goal"):
-        DifferentialEvolution().check(flat(), TWO)
-    for options, word in (
-        ({"population": 3}, "population"),
-        ({"factor": 0}, "factor"),
-        ({"crossover": 1.5}, "crossover"),
-    ):
-        with pytest.raises(InputError, match=word):
-            DifferentialEvolution(**options)

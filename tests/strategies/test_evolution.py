@@ -2,7 +2,7 @@ from random import Random
 
 from archwright.strategies import RegularizedEvolution
 from archwright.trials import History, Trial
-from tests.strategies.synthetic import ONE, everything, flat, replays, run_abreast, zoo
+from tests.strategies.problems import ONE, flat, zoo
 
 
 def test_the_published_setting():
@@ -37,9 +37,3 @@ def test_parents_come_from_the_youngest_only_whatever_the_length():
     assert min(parents) == 4980
     assert parents.count(4980) > 50
     assert strategy not in history.memory
-
-
-def test_every_kind_of_decision_and_workers():
-    history = run_abreast(RegularizedEvolution(population=6, sample=3), everything(), 60)
-    assert "mutation" in {t.origin for t in history.trials}
-    assert replays(lambda: RegularizedEvolution(population=6, sample=3), history)

@@ -1,28 +1,8 @@
 from random import Random
 
-import pytest
-
-from archwright.errors import InputError
-from archwright.strategies import Genetic, RandomSearch
-from archwright.testing import check_strategy
+from archwright.strategies import Genetic
 from archwright.trials import History, Objective, Trial
-from tests.strategies.synthetic import (
-    ONE,
-    TWO,
-    best,
-    everything,
-    flat,
-    median,
-    replays,
-    run,
-    run_abreast,
-    zoo,
-)
-
-
-@pytest.mark.parametrize("replacement", ["generational", "truncation", "steady"])
-def test_conforms(replacement):
-    check_strategy(lambda: Genetic(population=5, replacement=replacement), several_objectives=False)
+from tests.strategies.problems import ONE, flat, memory_of
 
 
 def scored(space, scores, **kwargs):
@@ -34,8 +14,7 @@ def scored(space, scores, **kwargs):
 
 
 def alive(strategy, history):
-    strategy.propose(history, Random(0))
-    return [trial.number for _, trial in history.memory[strategy].all]
+    return [trial.number for _, trial in memory_of(strategy, history).all]
 
 
 def test_replacement():
@@ -90,37 +69,3 @@ def test_what_breaks_a_limit_stands_behind_what_keeps_it_by_excess():
     ]
     strategy = Genetic(population=4)
     assert alive(strategy, History(space, objective, trials)) == [2, 1, 0, 4]
-
-
-@pytest.mark.parametrize("name", ["chain_cnn", "mobilenet"])
-def test_zoo(name):
-    assert len(run(Genetic(population=8), zoo(name), 40).trials) == 40
-
-
-def test_every_kind_of_decision_and_workers():
-    history = run_abreast(Genetic(population=6), everything(), 60)
-    assert {t.origin for t in history.trials} == {"random", "child"}
-    assert replays(lambda: Genetic(population=6), history)
-
-
-def test_beats_random_search():
-    space = flat()
-    ours = median(best(run(Genetic(), space, 120, seed=s)) for s in range(5))
-    theirs = median(best(run(RandomSearch(), space, 120, seed=s)) for s in range(5))
-    assert ours > theirs
-
-
-def test_refuses():
-    with pytest.raises(InputError, match=r"'genetic' works towards one goal.*'nsga2'"):
-        Genetic().check(flat(), TWO)
-    Genetic().check(flat(), ONE)
-    for options, word in (
-        ({"population": 1}, "population"),
-        ({"tournament": 0}, "tournament"),
-        ({"crossover": -0.1}, "crossover"),
-        ({"mutation": 1.1}, "mutation"),
-        ({"replacement": "worst"}, "replacement"),
-        ({"elite": 20}, "elite"),
-    ):
-        with pytest.raises(InputError, match=word):
-            Genetic(**options)

@@ -8,7 +8,7 @@ import torch
 
 from archwright.strategies.episodes import Course
 from archwright.strategies.lstm import Adam, Controller
-from tests.strategies.synthetic import everything
+from tests.strategies.problems import everything
 
 
 @pytest.fixture(scope="module")

@@ -10,11 +10,10 @@ from archwright.strategies.densities import Codes, Density
 from archwright.strategies.fidelity import best_first, known_budgets, ladder, multi_fidelity
 from archwright.testing import check_strategy
 from archwright.testing.strategies import example_spaces
-from archwright.trials import History, Objective, Trial
-from archwright.zoo import build_space
+from archwright.trials import History, Trial
+from tests.strategies.problems import ONE, TWO, finished, flat, zoo
 
-SCORE = Objective.of(maximize="score")
-FLAT = Space({f"d{i}": Choice(range(5)) for i in range(6)})
+FLAT = flat()
 ALL = [SuccessiveHalving, Hyperband, ASHA, BOHB]
 
 
@@ -26,7 +25,7 @@ def value(architecture, budget, full):
 
 def simulate(strategy, seed, cost, *, full=27.0, space=FLAT, n_workers=1, check=None):
     """Trials until so much budget is spent, several at a time; the history."""
-    history = History(space, SCORE, full_budget=full)
+    history = History(space, ONE, full_budget=full)
     spent, waiting = 0.0, []
     rng = Random(seed)
     while spent < cost or waiting:
@@ -83,7 +82,7 @@ def test_better_than_random_search_at_equal_cost(make, n_workers):
 @pytest.mark.parametrize("make", ALL)
 def test_a_history_fed_at_once_with_several_workers(make):
     def check(history, rng, proposal):
-        again = History(FLAT, SCORE, history.trials, full_budget=27.0)
+        again = History(FLAT, ONE, history.trials, full_budget=27.0)
         for trial in history.running.values():
             again.start(trial)
         assert make().propose(again, rng) == proposal
@@ -101,7 +100,7 @@ def test_a_round_of_successive_halving():
 
 
 def test_the_brackets_of_hyperband_are_those_of_the_paper():
-    history = History(FLAT, SCORE, full_budget=81)
+    history = History(FLAT, ONE, full_budget=81)
     brackets = [Hyperband(min_budget=1).bracket(history, i) for i in range(6)]
     rungs = [[(b.n_at(r), budget) for r, budget in enumerate(b.budgets)] for b in brackets]
     # Table 1 of Li et al. (2018); their four brackets of 27, 9, 6 and 5 are of an older rule.
@@ -115,7 +114,7 @@ def test_the_brackets_of_hyperband_are_those_of_the_paper():
 
 def test_workers_never_wait_and_fill_the_next_bracket():
     strategy = SuccessiveHalving(min_budget=3, max_budget=9)
-    history = History(FLAT, SCORE)
+    history = History(FLAT, ONE)
     for number in range(5):
         proposal = strategy.propose(history, Random(number))
         assert proposal.continues is None
@@ -130,7 +129,7 @@ def test_workers_never_wait_and_fill_the_next_bracket():
 
 def test_failures_are_not_promoted_and_broken_limits_take_no_place():
     strategy = SuccessiveHalving(min_budget=1, max_budget=3)
-    history = History(FLAT, SCORE)
+    history = History(FLAT, ONE)
     states = ["failed", "infeasible", "infeasible", "complete", "pruned"]
     for number, state in enumerate(states):
         proposal = strategy.propose(history, Random(number))
@@ -155,26 +154,24 @@ def test_an_exhausted_space_is_trained_in_full():
 
 @pytest.mark.parametrize("name", ["mobilenet", "nasbench201", "branched_cnn"])
 def test_networks_of_the_zoo(name):
-    space = build_space(name, input_shape=(1, 8, 8), n_outputs=10)
+    space = zoo(name)
     for make in (ASHA, BOHB):
         strategy = make(min_budget=1, max_budget=3)
-        history = History(space, SCORE)
+        history = History(space, ONE)
         for number in range(40):
             proposal = strategy.propose(history, Random(number))
             score = float(len(proposal.architecture)) + Random(proposal.architecture.id).random()
-            fields = {"budget": proposal.budget, "continues": proposal.continues}
-            history.add(Trial(number, proposal.architecture, metrics={"score": score}, **fields))
+            history.add(finished(number, proposal, {"score": score}))
         assert {t.budget for t in history.trials} == {1, 3}
 
 
 def test_several_objectives_spread_over_the_front():
-    objective = Objective.of(maximize="score", minimize="cost")
     points = [(1.0, 1.0), (5.0, 5.0), (2.0, 2.0), (4.9, 4.95), (0.5, 3.0)]
     trials = [
         Trial(i, FLAT.sample(seed=i), metrics={"score": s, "cost": c})
         for i, (s, c) in enumerate(points)
     ]
-    order = [t.number for t in best_first(History(FLAT, objective), trials)]
+    order = [t.number for t in best_first(History(FLAT, TWO), trials)]
     assert order[:2] == [1, 0]  # the ends of the front, then between them
     assert order[-1] == 4  # the only one that is dominated
 
@@ -221,7 +218,7 @@ def test_densities_of_a_small_case_by_hand():
 def test_bohb_models_the_largest_budget_with_enough_results():
     space = Space({"a": Integer(0, 9), "b": Choice(range(4))})
     strategy = BOHB(min_budget=1, max_budget=3, n_points=3)
-    history = History(space, SCORE)
+    history = History(space, ONE)
     for number in range(30):
         architecture = space.check({"a": number % 10, "b": number // 10})
         # The small budget says the opposite of the large one.
@@ -243,7 +240,7 @@ def test_bohb_refuses_what_it_cannot_model():
 
 
 def test_what_is_known_of_budgets_in_a_history():
-    history = History(FLAT, SCORE, full_budget=9)
+    history = History(FLAT, ONE, full_budget=9)
     a, b = FLAT.sample(seed=1), FLAT.sample(seed=2)
     history.add(Trial(0, a, metrics={"score": 9.0}, budget=1))
     history.add(Trial(1, b, metrics={"score": 1.0}, budget=3))

@@ -1,28 +1,10 @@
 import math
 from random import Random
 
-import pytest
-
-from archwright.errors import InputError
-from archwright.strategies import NSGA2, RandomSearch
+from archwright.strategies import NSGA2
 from archwright.strategies.fronts import Candidate, sorted_fronts
-from archwright.testing import check_strategy
-from archwright.trials import History, Objective, Trial, hypervolume
-from tests.strategies.synthetic import (
-    TWO,
-    everything,
-    flat,
-    median,
-    replays,
-    run,
-    run_abreast,
-    zoo,
-)
-
-
-@pytest.mark.parametrize("options", [{"population": 5}, {"population": 6, "offspring": 1}])
-def test_conforms(options):
-    check_strategy(lambda: NSGA2(**options))
+from archwright.trials import History, Objective, Trial
+from tests.strategies.problems import TWO, flat, memory_of, run
 
 
 def history_of(points, objective=TWO):
@@ -34,8 +16,7 @@ def history_of(points, objective=TWO):
 
 
 def alive(strategy, history):
-    strategy.propose(history, Random(0))
-    return [c.trial.number for c in history.memory[strategy].alive]
+    return [c.trial.number for c in memory_of(strategy, history).alive]
 
 
 def test_survivors_are_the_first_fronts_and_the_emptiest_of_the_last():
@@ -44,7 +25,8 @@ def test_survivors_are_the_first_fronts_and_the_emptiest_of_the_last():
     found = alive(NSGA2(population=4), history_of(points))
     assert set(found) == {0, 4, 3, 1}  # 2 has least room
     assert set(found[:2]) == {0, 4}  # the ends stand first
-    assert alive(NSGA2(population=4), history_of(points[:7])) != found  # no generation yet
+    early = alive(NSGA2(population=4), history_of(points[:7]))
+    assert set(early) == {0, 1, 2, 3}  # no generation yet
 
 
 def test_a_generation_is_complete_when_enough_have_finished():
@@ -93,39 +75,3 @@ def test_limits_lead_into_the_region_that_keeps_them():
     states = [t.state for t in history.trials]
     assert states[:10].count("complete") < 3
     assert states[60:].count("complete") > 10  # of 60; one in 75 at random
-
-
-@pytest.mark.parametrize("name", ["chain_cnn", "nasbench201"])
-def test_zoo(name):
-    assert len(run(NSGA2(population=8), zoo(name), 40, objective=TWO).trials) == 40
-
-
-def test_every_kind_of_decision_and_workers():
-    history = run_abreast(NSGA2(population=6), everything(), 60, objective=TWO)
-    assert {t.origin for t in history.trials} == {"random", "child"}
-    assert replays(lambda: NSGA2(population=6), history)
-
-
-def test_beats_random_search_in_hypervolume():
-    def volume(strategy, seed):
-        history = run(strategy, flat(), 150, seed=seed, objective=TWO)
-        values = [TWO.values(t.metrics) for t in history.front]
-        return hypervolume(values, (2.0, -4.0))
-
-    ours = median([volume(NSGA2(), seed) for seed in range(5)])
-    theirs = median([volume(RandomSearch(), seed) for seed in range(5)])
-    assert ours > 1.1 * theirs
-
-
-@pytest.mark.parametrize(
-    ("options", "word"),
-    [
-        ({"population": 1}, "population"),
-        ({"offspring": 0}, "offspring"),
-        ({"crossover": 2}, "crossover"),
-        ({"mutation": -1}, "mutation"),
-    ],
-)
-def test_refuses(options, word):
-    with pytest.raises(InputError, match=word):
-        NSGA2(**options)

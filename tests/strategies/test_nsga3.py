@@ -4,37 +4,11 @@ from random import Random
 import numpy as np
 import pytest
 
-from archwright.errors import InputError
-from archwright.strategies import NSGA3, RandomSearch
+from archwright.strategies import NSGA3
 from archwright.strategies.fronts import Candidate
 from archwright.strategies.nsga3 import _divisions, _normalised, niched, reference_points
-from archwright.testing import check_strategy
-from archwright.trials import Objective, Trial, hypervolume
-from tests.strategies.synthetic import (
-    additive,
-    everything,
-    flat,
-    median,
-    replays,
-    run,
-    run_abreast,
-    zoo,
-)
-
-THREE = Objective.of(maximize=("x", "y", "z"))
-
-
-def three(architecture):
-    total = additive(architecture)
-    values = list(architecture.values())
-    if isinstance(values[0], int) and isinstance(values[1], int):
-        return {"x": values[0] + total, "y": values[1] + total, "z": total - sum(values[:2])}
-    return {"x": total, "y": -total, "z": math.sin(9 * total)}
-
-
-@pytest.mark.parametrize("options", [{"population": 5}, {"population": 6, "offspring": 2}])
-def test_conforms(options):
-    check_strategy(lambda: NSGA3(**options))
+from archwright.trials import History, Objective, Trial
+from tests.strategies.problems import flat
 
 
 @pytest.mark.parametrize(("m", "p"), [(2, 19), (3, 12), (5, 6), (1, 1)])
@@ -84,22 +58,8 @@ def test_places_of_the_last_front_go_to_the_emptiest_lines():
     assert [c.trial.number for c in niched([both[:3], both[3:]], 4, lines)] == [0, 1, 2, 4]
 
 
-def test_zoo_with_three_objectives():
-    history = run(NSGA3(population=10), zoo("mobilenet"), 40, objective=THREE, evaluate=three)
-    assert len(history.trials) == 40
-
-
-def test_every_kind_of_decision_and_workers():
-    two = Objective.of(maximize="score", minimize="cost")
-    history = run_abreast(NSGA3(population=6), everything(), 60, objective=two)
-    assert {t.origin for t in history.trials} == {"random", "child"}
-    assert replays(lambda: NSGA3(population=6), history)
-
-
 def test_parents_break_no_limit_where_the_other_keeps_it():
     two = Objective.of(maximize="score", minimize="cost", limits={"cost": 100})
-    from archwright.trials import History
-
     history = History(flat(), two)
     for number, architecture in zip(range(4), flat().enumerate(), strict=False):
         bad = number < 3
@@ -109,22 +69,3 @@ def test_parents_break_no_limit_where_the_other_keeps_it():
     strategy = NSGA3(population=4)
     parents = [strategy.propose(history, Random(i)).parent for i in range(300)]
     assert 0.35 < parents.count(3) / 300 < 0.53  # 1 - (3/4)^2
-
-
-def test_beats_random_search_in_hypervolume():
-    def volume(strategy, seed):
-        history = run(strategy, flat(), 150, seed=seed, objective=THREE, evaluate=three)
-        values = [THREE.values(t.metrics) for t in history.front]
-        return hypervolume(values, (0.0, 0.0, -8.0))
-
-    ours = median([volume(NSGA3(), seed) for seed in range(5)])
-    theirs = median([volume(RandomSearch(), seed) for seed in range(5)])
-    assert ours > theirs
-
-
-@pytest.mark.parametrize(
-    ("options", "word"), [({"population": 1}, "population"), ({"divisions": 0}, "divisions")]
-)
-def test_refuses(options, word):
-    with pytest.raises(InputError, match=word):
-        NSGA3(**options)

@@ -2,6 +2,7 @@ import math
 from functools import partial
 from importlib.util import find_spec
 from random import Random
+from statistics import median
 
 import optuna
 import pytest
@@ -20,14 +21,12 @@ from archwright.strategies import (
 )
 from archwright.strategies.optuna_parameters import Parameters
 from archwright.testing import check_strategy
-from archwright.trials import History, Trial
-from tests.strategies.synthetic import (
+from tests.strategies.problems import (
     ONE,
     TWO,
-    best,
+    bests,
     everything,
     flat,
-    median,
     replays,
     run,
     run_abreast,
@@ -66,6 +65,7 @@ def test_large_subsets_are_one_parameter_a_thing():
     parameters = Parameters(space)
     assert list(parameters.distributions("taken")) == [f"taken[{j}]" for j in range(12)]
     history = run(TPE(n_initial=3), space, 12)
+    assert len(history.trials) == 12
     assert all(2 <= len(t.architecture["taken"]) <= 4 for t in history.trials)
 
 
@@ -79,13 +79,6 @@ def test_every_kind_of_decision_and_workers(make):
     assert len(run(make(), everything(), 16)) == 16
     history = run_abreast(make(), flat(4, 4), 20)
     assert replays(make, history)
-
-
-def test_tpe_beats_random():
-    space = flat(6, 4)
-    ours = [best(run(TPE(), space, 40, seed=s)) for s in range(3)]
-    theirs = [best(run(RandomSearch(), space, 40, seed=s)) for s in range(3)]
-    assert median(ours) > median(theirs)
 
 
 def test_tpe_is_optunas():
@@ -121,12 +114,11 @@ def test_tpe_is_optunas():
 
 def test_nsga2_reaches_generations():
     # Without the notes that replaying leaves, it would draw at random for ever.
-    space = flat(6, 4)
-    strategy = OptunaNSGA2(population=8)
-    ours = [best(run(strategy, space, 56, seed=s)) for s in range(3)]
-    theirs = [best(run(RandomSearch(), space, 56, seed=s)) for s in range(3)]
+    make = partial(OptunaNSGA2, population=8)
+    ours = bests(make, flat(6, 4), 56, seeds=3)
+    theirs = bests(RandomSearch, flat(6, 4), 56, seeds=3)
     assert median(ours) > median(theirs)
-    assert len(run(strategy, flat(4, 4), 20, objective=TWO)) == 20
+    assert len(run(make(), flat(4, 4), 20, objective=TWO)) == 20
 
 
 def test_any_sampler_with_options():
@@ -157,20 +149,12 @@ def test_cmaes_moves_to_the_optimum():
     def evaluate(a):
         return {"score": -((a["x"] - 2) ** 2) - (a["y"] + 1) ** 2, "cost": 0.0}
 
-    ours = [best(run(CMAES(), space, 80, seed=s, evaluate=evaluate)) for s in range(3)]
-    theirs = [best(run(RandomSearch(), space, 80, seed=s, evaluate=evaluate)) for s in range(3)]
+    ours = bests(CMAES, space, 80, seeds=3, evaluate=evaluate)
+    theirs = bests(RandomSearch, space, 80, seeds=3, evaluate=evaluate)
     assert median(ours) > median(theirs)
 
 
 # ---------------------------------------------------------------- ours as Optuna's
-
-
-def objective_of(space):
-    def objective(trial):
-        values = {p: trial.suggest_categorical(p, tuple(range(4))) for p in space.paths}
-        return sum(v == 2 for v in values.values())
-
-    return objective
 
 
 def test_ours_in_optuna_proposes_what_it_would_alone():
@@ -179,21 +163,17 @@ def test_ours_in_optuna_proposes_what_it_would_alone():
     study = optuna.create_study(
         direction="maximize", sampler=as_optuna_sampler(strategy, space, seed=3)
     )
-    study.optimize(objective_of(space), n_trials=30)
-    history = History(space, ONE)
-    for number in range(30):
-        proposal = strategy.propose(history, Random((3 << 32) + number))
-        assert study.trials[number].params == dict(proposal.architecture)
-        score = float(sum(v == 2 for v in proposal.architecture.values()))
-        history.add(
-            Trial(
-                number,
-                proposal.architecture,
-                metrics={"score": score},
-                origin=proposal.origin,
-                parent=proposal.parent,
-            )
-        )
+
+    def twos(values):
+        return {"score": float(sum(v == 2 for v in values.values()))}
+
+    def objective(trial):
+        values = {p: trial.suggest_categorical(p, tuple(range(4))) for p in space.paths}
+        return twos(values)["score"]
+
+    study.optimize(objective, n_trials=30)
+    alone = run(strategy, space, 30, seed=3, evaluate=twos)
+    assert [t.params for t in study.trials] == [dict(t.architecture) for t in alone.trials]
 
 
 def test_ours_in_optuna_with_conditions_failures_and_other_parameters():

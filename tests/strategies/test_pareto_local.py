@@ -1,27 +1,9 @@
 from random import Random
 
-import pytest
-
-from archwright.errors import InputError
 from archwright.space import Choice, Space
-from archwright.strategies import LocalSearch, ParetoLocalSearch, RandomSearch
-from archwright.testing import check_strategy
-from archwright.trials import History, Trial, hypervolume
-from tests.strategies.synthetic import (
-    TWO,
-    everything,
-    flat,
-    median,
-    replays,
-    run,
-    run_abreast,
-    zoo,
-)
-
-
-@pytest.mark.parametrize("starts", [1, 3])
-def test_conforms(starts):
-    check_strategy(lambda: ParetoLocalSearch(starts=starts))
+from archwright.strategies import LocalSearch, ParetoLocalSearch
+from archwright.trials import History, Trial
+from tests.strategies.problems import TWO, flat, replays, run
 
 
 def history_of(rows):
@@ -69,17 +51,6 @@ def test_a_local_optimum_is_left_at_random():
     assert history.is_new(proposal.architecture)
 
 
-@pytest.mark.parametrize("name", ["chain_cnn", "nasbench201"])
-def test_zoo(name):
-    assert len(run(ParetoLocalSearch(starts=5), zoo(name), 40, objective=TWO).trials) == 40
-
-
-def test_every_kind_of_decision_and_workers():
-    history = run_abreast(ParetoLocalSearch(starts=4), everything(), 60, objective=TWO)
-    assert {t.origin for t in history.trials} == {"random", "neighbour"}
-    assert replays(lambda: ParetoLocalSearch(starts=4), history)
-
-
 def test_replays_when_neighbourhoods_are_exhausted():
     space = Space({"a": Choice(range(4)), "b": Choice(range(4)), "c": Choice(range(4))})
     history = run(ParetoLocalSearch(starts=1), space, 45, objective=TWO)
@@ -90,18 +61,3 @@ def test_local_search_takes_it_for_several_objectives():
     one = run(LocalSearch(), flat(), 60, objective=TWO)
     other = run(ParetoLocalSearch(), flat(), 60, objective=TWO)
     assert [t.architecture for t in one.trials] == [t.architecture for t in other.trials]
-
-
-def test_beats_random_search_in_hypervolume():
-    def volume(strategy, seed):
-        history = run(strategy, flat(), 100, seed=seed, objective=TWO)
-        return hypervolume([TWO.values(t.metrics) for t in history.front], (2.0, -4.0))
-
-    ours = median([volume(ParetoLocalSearch(), seed) for seed in range(5)])
-    theirs = median([volume(RandomSearch(), seed) for seed in range(5)])
-    assert ours > 1.1 * theirs
-
-
-def test_refuses():
-    with pytest.raises(InputError, match="starts"):
-        ParetoLocalSearch(starts=0)

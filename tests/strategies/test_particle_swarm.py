@@ -2,28 +2,10 @@ from random import Random
 
 import pytest
 
-from archwright.errors import InputError
-from archwright.strategies import ParticleSwarm, RandomSearch
+from archwright.strategies import ParticleSwarm
 from archwright.strategies.particle_swarm import ORIGIN, velocity
-from archwright.testing import check_strategy
 from archwright.trials import History, Trial
-from tests.strategies.synthetic import (
-    ONE,
-    TWO,
-    best,
-    everything,
-    flat,
-    median,
-    replays,
-    run,
-    run_abreast,
-    zoo,
-)
-
-
-@pytest.mark.parametrize("population", [1, 4])
-def test_conforms(population):
-    check_strategy(lambda: ParticleSwarm(population=population), several_objectives=False)
+from tests.strategies.problems import ONE, flat, memory_of
 
 
 def test_the_equation():
@@ -57,11 +39,6 @@ def test_speed_is_limited():
     ]
 
 
-def state(strategy, history):
-    strategy.propose(history, Random(0))
-    return history.memory[strategy]
-
-
 def test_particles_remember():
     space, strategy = flat(n=2, k=4), ParticleSwarm(population=2)
 
@@ -77,23 +54,23 @@ def test_particles_remember():
     history = History(space, ONE)
     at(0, 0, 0, 1.0)
     at(1, 3, 3, 2.0)
-    swarm = state(strategy, history)
+    swarm = memory_of(strategy, history)
     first, second = swarm.particles
     assert first.velocity == [0.0, 0.0]
     assert swarm.best == second.position == [0.875, 0.875]
     at(2, 2, 1, 0.5, parent=0)  # worse than before: moves on, remembers
-    swarm = state(strategy, history)
+    swarm = memory_of(strategy, history)
     assert first.velocity == [0.5, 0.25]
     assert first.position == [0.625, 0.375]
     assert first.best == [0.125, 0.125]
     assert first.number == 2
     assert strategy.propose(history, Random(0)).parent == 1  # whose turn it is
     at(3, 1, 1, 9.0, parent=2)
-    state(strategy, history)
+    memory_of(strategy, history)
     assert first.velocity == [-0.25, 0.0]
     assert first.best == swarm.best == [0.375, 0.375]
     at(4, 0, 3, None, parent=1)  # failed: stays where it is
-    state(strategy, history)
+    memory_of(strategy, history)
     assert second.position == [0.875, 0.875]
     assert second.n_moves == 1
 
@@ -110,33 +87,3 @@ def test_a_particle_moves_towards_the_best():
     moved = [sum(p.architecture.values()) / 6 for p in proposals]
     # Pull 1.49618 * r towards the other corner, at most half of the cube: about 4 in the mean.
     assert 2 < sum(moved) / len(moved) < 5
-
-
-@pytest.mark.parametrize("name", ["mobilenet", "chain_cnn"])
-def test_zoo(name):
-    assert len(run(ParticleSwarm(population=5), zoo(name), 40).trials) == 40
-
-
-def test_every_kind_of_decision_and_workers():
-    history = run_abreast(ParticleSwarm(population=5), everything(), 60)
-    assert ORIGIN in {t.origin for t in history.trials}
-    assert replays(lambda: ParticleSwarm(population=5), history)
-
-
-def test_beats_random_search():
-    space = flat()
-    ours = median([best(run(ParticleSwarm(), space, 120, seed=s)) for s in range(5)])
-    theirs = median([best(run(RandomSearch(), space, 120, seed=s)) for s in range(5)])
-    assert ours > theirs
-
-
-def test_refuses():
-    with pytest.raises(InputError, match="one goal"):
-        ParticleSwarm().check(flat(), TWO)
-    for options, word in (
-        ({"population": 0}, "population"),
-        ({"inertia": -1}, "inertia"),
-        ({"max_speed": 0}, "max_speed"),
-    ):
-        with pytest.raises(InputError, match=word):
-            ParticleSwarm(**options)

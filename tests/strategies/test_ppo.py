@@ -1,25 +1,11 @@
 from random import Random
 
 import numpy as np
-import pytest
 
-from archwright.errors import InputError
 from archwright.strategies import PPO
 from archwright.strategies.ppo import clipped_weight
 from archwright.trials import History, Trial
-from tests.strategies.synthetic import ONE, flat
-
-
-def learner_of(strategy, history):
-    strategy.propose(history, Random(0))
-    return history.memory[strategy]
-
-
-def test_ppo_refuses():
-    with pytest.raises(InputError, match="epochs"):
-        PPO(epochs=0)
-    with pytest.raises(InputError, match="clip"):
-        PPO(clip=0.0)
+from tests.strategies.problems import ONE, flat, memory_of
 
 
 def test_ppo_clips():
@@ -44,7 +30,7 @@ def test_ppo_holds_a_round_within_the_clip():
     for clip in (0.05, 10.0):
         history = History(space, ONE)
         strategy = PPO(batch=2, epochs=60, clip=clip, entropy=0.0, learning_rate=0.005)
-        learner = learner_of(strategy, history)
+        learner = memory_of(strategy, history)
         p = lambda: np.exp(learner.network.bias) / np.exp(learner.network.bias).sum()  # noqa: B023, E731
         before = p()
         for number, score in enumerate([1.0, 0.0]):

@@ -2,31 +2,11 @@ from random import Random
 
 import pytest
 
-from archwright.errors import InputError
 from archwright.space import Branch, Choice, Decision, Space
-from archwright.strategies import QLearning, RandomSearch
+from archwright.strategies import QLearning
 from archwright.strategies.q_learning import N_PUBLISHED, QLearner
 from archwright.trials import History, Trial
-from tests.strategies.synthetic import (
-    ONE,
-    TWO,
-    everything,
-    finished,
-    flat,
-    replays,
-    run,
-    run_abreast,
-    zoo,
-)
-
-ZOO = ("mlp", "chain_cnn", "branched_cnn", "mobilenet", "nasnet", "nasbench201", "resnet_cnn")
-
-
-@pytest.mark.parametrize("name", [*ZOO, "everything"])
-def test_every_space_with_pending_and_failed_trials(name):
-    space = everything() if name == "everything" else zoo(name)
-    history = run_abreast(QLearning(horizon=10), space, 14)
-    assert replays(lambda: QLearning(horizon=10), history)
+from tests.strategies.problems import ONE, everything, flat, memory_of, run, run_abreast, total, zoo
 
 
 def test_updates_are_bellmans():
@@ -117,9 +97,9 @@ def test_what_was_met_in_a_vain_draw_is_not_kept():
     space = zoo("nasbench201")
     history = run_abreast(QLearning(horizon=5), space, 30)
     strategy = QLearning(horizon=5)
-    strategy.propose(history, Random(0))
-    closed = history.memory[strategy]._closed
+    closed = memory_of(strategy, history)._closed
     before = {k: set(v) for k, v in closed._closed.items() if v}
+    assert before
     for seed in range(20):
         strategy.propose(history, Random(seed))
     assert {k: v for k, v in closed._closed.items() if v} == before
@@ -131,8 +111,7 @@ def test_learns_from_trials_of_others():
     for number, arch in enumerate(list(space.enumerate())[:6]):
         history.add(Trial(number, arch, metrics={"score": float(number)}, origin="random"))
     strategy = QLearning(horizon=1)
-    strategy.propose(history, Random(0))
-    values = history.memory[strategy].values((0,))
+    values = memory_of(strategy, history).values((0,))
     assert values[1] > values[0]
 
 
@@ -145,45 +124,14 @@ def test_the_best_arm_of_a_bandit_is_taken():
     assert late.count(2) > 20
 
 
-def test_beats_random_search():
-    ours = sorted(run(QLearning(), flat(), 120, seed=s).best.metrics["score"] for s in range(3))[1]
-    theirs = sorted(
-        run(RandomSearch(), flat(), 120, seed=s).best.metrics["score"] for s in range(3)
-    )[1]
-    assert ours > theirs
-
-
 def test_the_table_follows_from_the_trials_alone():
     history = run(QLearning(), everything(), 25)
-    tables = []
-    for h in (history, History(history.space, ONE, history.trials)):
-        strategy = QLearning()
-        strategy.propose(h, Random(0))
-        tables.append(h.memory[strategy]._table)
-    assert tables[0] == tables[1]
+    replayed = History(history.space, ONE, history.trials)
+    a, b = (memory_of(QLearning(), h)._table for h in (history, replayed))
+    assert a == b
 
 
 def test_goes_on_until_all_is_known():
-    space = flat(2, 3)
-    history = History(space, ONE)
     strategy = QLearning(horizon=1)
-    for number in range(9):
-        proposal = strategy.propose(history, Random(number))
-        value = float(sum(proposal.architecture.values()))
-        history.add(finished(number, proposal, {"score": value}, ONE))
+    history = run(strategy, flat(2, 3), 9, evaluate=total)
     assert strategy.propose(history, Random(0)) is None
-
-
-def test_refuses():
-    with pytest.raises(InputError, match=r"q_learning.*nsga2"):
-        QLearning().check(flat(), TWO)
-    QLearning().check(flat(), ONE)
-    for option, value in [
-        ("learning_rate", 0.0),
-        ("learning_rate", 1.5),
-        ("replay", -1),
-        ("horizon", 0),
-        ("memory", -1),
-    ]:
-        with pytest.raises(InputError, match=option):
-            QLearning(**{option: value})

@@ -7,12 +7,7 @@ from archwright.space import Branch, Choice, Decision, Space
 from archwright.strategies import Reinforce
 from archwright.strategies.controller import Learner
 from archwright.trials import History
-from tests.strategies.synthetic import ONE, finished, flat
-
-
-def learner_of(strategy, history):
-    strategy.propose(history, Random(0))
-    return history.memory[strategy]
+from tests.strategies.problems import ONE, flat, memory_of, run, total
 
 
 def two_decisions():
@@ -25,7 +20,7 @@ def test_gradient_of_two_decisions_by_hand():
     space = two_decisions()
     history = History(space, ONE)
     strategy = Reinforce(entropy=0.0)
-    learner = learner_of(strategy, history)
+    learner = memory_of(strategy, history)
     network = learner.network
     network.theta[:] = 0.0
     network.bias[:] = np.log([0.6, 0.4, 0.2, 0.8])  # op, then kernel
@@ -53,7 +48,7 @@ def test_gradient_is_that_of_the_expected_reward_of_the_next_new_architecture():
     """Summed over what is new, with the mean reward as baseline, against finite differences."""
     space = Space({"a": Choice(range(3)), "b": Choice(range(2))})
     history = History(space, ONE)
-    learner = learner_of(Reinforce(), history)
+    learner = memory_of(Reinforce(), history)
     network, course = learner.network, learner.course
     network.theta *= 8
     known = [{"a": 0, "b": 0}, {"a": 2, "b": 1}]
@@ -81,12 +76,7 @@ def test_gradient_is_that_of_the_expected_reward_of_the_next_new_architecture():
 
 def test_a_policy_that_has_settled_still_finds_what_is_new():
     space = flat(3, 3)
-    history = History(space, ONE)
     strategy = Reinforce(learning_rate=1.0, entropy=0.0)
-    for number in range(27):
-        proposal = strategy.propose(history, Random(number))
-        assert history.is_new(proposal.architecture)
-        value = float(sum(proposal.architecture.values()))
-        history.add(finished(number, proposal, {"score": value}, ONE))
+    history = run(strategy, space, 27, evaluate=total)
     assert strategy.propose(history, Random(0)) is None
     assert isinstance(history.memory[strategy], Learner)

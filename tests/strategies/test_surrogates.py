@@ -5,28 +5,26 @@ from random import Random
 import numpy as np
 
 from archwright.predictors.gp import GaussianProcess, expected_improvement, normal_scores
-from archwright.space import CellGraph, Choice, Integer, Real, Space
-from archwright.strategies import BANANAS, NASBOWL, PNAS, GaussianProcessSearch
+from archwright.space import Choice, Integer, Real, Space
+from archwright.strategies import BANANAS, NASBOWL, PNAS, GaussianProcessSearch, RandomSearch
 from archwright.strategies.bananas import _weights
 from archwright.strategies.bayesian import NOISES, Surrogate, _kept, _last_step
 from archwright.strategies.gaussian_process import SCALES, DecisionKernel
 from archwright.strategies.surrogates import Pool, best_trials, evidence, settled
 from archwright.strategies.trees import _Forest
 from archwright.trials import History, Objective, Trial
-from tests.strategies.synthetic import ONE, additive, best, flat, run
+from tests.strategies.problems import ONE, additive, bests, cells, flat, run
 
 LIMITED = Objective.of(maximize="score", limits={"cost": 1.0})
 
 
-def filled(space, n, *, seed=0):
+def filled(space, n, *, score=additive):
     history = History(space, ONE)
-    rng = Random(seed)
+    rng = Random(0)
     while len(history) < n:
         architecture = space.sample(rng=rng)
         if history.is_new(architecture):
-            history.add(
-                Trial(len(history), architecture, metrics={"score": additive(architecture)})
-            )
+            history.add(Trial(len(history), architecture, metrics={"score": score(architecture)}))
     return history
 
 
@@ -91,13 +89,7 @@ def test_settled():
 
 def test_hyper_parameters_are_the_likeliest_and_find_what_counts():
     space = flat(5, 4)
-    rng = Random(0)
-    history = History(space, ONE)
-    while len(history) < 40:
-        architecture = space.sample(rng=rng)
-        if history.is_new(architecture):
-            score = 3.0 * architecture["d1"] + architecture["d3"]
-            history.add(Trial(len(history), architecture, metrics={"score": score}))
+    history = filled(space, 40, score=lambda a: 3.0 * a["d1"] + a["d3"])
     kernel = DecisionKernel(space)
     surrogate = Surrogate(kernel)
     weights, noise = surrogate.choose(history, 200)
@@ -129,9 +121,7 @@ def test_gp_finds_the_top_of_a_curve():
     def evaluate(a):
         return {"score": -((a["x"] - 0.7) ** 2) - ((a["n"] - 20) / 100) ** 2, "cost": 0.0}
 
-    found = [
-        best(run(GaussianProcessSearch(), space, 40, seed=s, evaluate=evaluate)) for s in (0, 1)
-    ]
+    found = bests(GaussianProcessSearch, space, 40, seeds=2, evaluate=evaluate)
     assert min(found) > -0.003
 
 
@@ -159,15 +149,6 @@ def test_gp_workers_look_at_different_places():
     assert two[0] < one[0]
 
 
-EDGES = {(i, j): f"cell/{i}-{j}" for j in range(1, 4) for i in range(j)}
-OPS = ("none", "skip", "conv1", "conv3", "pool")
-
-
-def cells(**others):
-    cell = CellGraph.on_edges("cell", 1, 3, EDGES, output="last", zero="none", identity="skip")
-    return Space({**{p: Choice(OPS) for p in EDGES.values()}, **others}, cells=[cell])
-
-
 def quality(architecture):
     """Chains of convolutions are good, by what is left of the cell."""
     from archwright.predictors.graphs import cell_graph
@@ -175,18 +156,14 @@ def quality(architecture):
 
     space = cells(width=Choice((8, 16))) if "width" in architecture else cells()
     paths = cell_paths(cell_graph(space, architecture))
-    gains = {"conv1": 0.3, "conv3": 1.0, "pool": -0.2}
+    gains = {"conv_1x1": 0.3, "conv_3x3": 1.0, "pool": -0.2}
     score = max((sum(gains[op] for op in path) for path in paths), default=-1.0)
     return {"score": score + 0.1 * len(paths) + 0.5 * (architecture.get("width") == 16), "cost": 0}
 
 
 def test_bowl_beats_random_on_cells():
-    from archwright.strategies import RandomSearch
-
-    space = cells()
-    strategy = NASBOWL(n_candidates=60)
-    ours = [best(run(strategy, space, 30, seed=s, evaluate=quality)) for s in range(2)]
-    theirs = [best(run(RandomSearch(), space, 30, seed=s, evaluate=quality)) for s in range(2)]
+    ours = bests(lambda: NASBOWL(n_candidates=60), cells(), 30, seeds=2, evaluate=quality)
+    theirs = bests(RandomSearch, cells(), 30, seeds=2, evaluate=quality)
     assert min(ours) > max(theirs)
 
 

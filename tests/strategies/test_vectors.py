@@ -6,14 +6,14 @@ import pytest
 from archwright.errors import InputError
 from archwright.space import Choice, Integer, Real, Space, Subset
 from archwright.strategies.vectors import UnitCube, part_of, refuse_dynamic, value_at
-from tests.strategies.synthetic import everything, flat, zoo
+from tests.strategies.problems import everything, flat, space_named, zoo
 
 ZOO = ("mlp", "chain_cnn", "branched_cnn", "mobilenet", "nasbench201")
 
 
 @pytest.mark.parametrize("name", [*ZOO, "everything"])
 def test_every_architecture_has_a_point_and_every_point_an_architecture(name):
-    space = everything() if name == "everything" else zoo(name)
+    space = space_named(name)
     cube = UnitCube(space)
     rng = Random(0)
     for _ in range(30):
@@ -68,7 +68,6 @@ def test_broken_edge_limits_drop_the_smallest_coordinates():
     space = everything()
     cube = UnitCube(space)
     point = cube.point(space.default)
-    start = space.paths.index("a")
     names = [p for p in space.paths for _ in range(getattr(space.decision(p).domain, "n", 1))]
     start = names.index("a")
     assert space.default["op"] == "conv"

@@ -8,10 +8,10 @@ from archwright.space import Choice, Space
 from archwright.strategies import ASHA, CheapScores, RandomSearch, WarmStart, name_of
 from archwright.testing import check_strategy
 from archwright.testing.strategies import example_spaces
-from archwright.trials import History, Objective, Trial
+from archwright.trials import History, Trial
+from tests.strategies.problems import ONE, finished
 
 SPACE = Space({"a": Choice(range(10)), "b": Choice(range(10))})
-SCORE = Objective.of(maximize="score")
 
 
 def total(candidate):
@@ -22,12 +22,12 @@ def test_conformance():
     for name, space in example_spaces().items():
         first = [space.sample(seed=i) for i in range(3)]
         strategy = WarmStart("evolution", first)
-        history = History(space, SCORE)
+        history = History(space, ONE)
         for number in range(10):
             proposal = strategy.propose(history, Random(number))
             if proposal is None:
                 break
-            again = History(space, SCORE, history.trials)
+            again = History(space, ONE, history.trials)
             assert WarmStart("evolution", first).propose(again, Random(number)) == proposal, name
             assert history.is_new(proposal.architecture)
             history.add(Trial(number, proposal.architecture, metrics={"score": 0.5}))
@@ -98,13 +98,12 @@ def test_cheap_scores_take_the_best_with_some_distance():
 
 def test_with_several_budgets_they_enter_with_the_smallest():
     strategy = WarmStart(ASHA(min_budget=1, max_budget=9), [{"a": 9, "b": 9}])
-    history = History(SPACE, SCORE)
+    history = History(SPACE, ONE)
     for number in range(12):
         proposal = strategy.propose(history, Random(number))
         assert (proposal.origin == "warm start") == (number == 0)
         metrics = {"score": float(sum(proposal.architecture.values()))}
-        fields = {"budget": proposal.budget, "continues": proposal.continues}
-        history.add(Trial(number, proposal.architecture, metrics=metrics, **fields))
+        history.add(finished(number, proposal, metrics))
     assert history.trials[0].budget == 1
     assert history.best.architecture == history.trials[0].architecture
     assert history.best.budget > 1
