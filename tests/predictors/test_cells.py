@@ -8,17 +8,12 @@ from archwright.errors import InputError
 from archwright.predictors.graphs import OpGraph, cell_graph, paths_outside_cells
 from archwright.predictors.paths import PathEncoding, cell_paths
 from archwright.predictors.wl import wl_features
-from archwright.space import CellGraph, Choice, Decision, Fixed, Integer, Space, Subset
+from archwright.space import Branch, CellGraph, Choice, Decision, Fixed, Integer, Space, Subset
 from archwright.space.cells import CellEdge, CellNode
+from tests.strategies.problems import cells
 
 OPS = ("none", "skip_connect", "nor_conv_1x1", "nor_conv_3x3", "avg_pool_3x3")
-EDGES = {(i, j): f"cell/{i}-{j}" for j in range(1, 4) for i in range(j)}
-NB201 = Space(
-    {path: Choice(OPS) for path in EDGES.values()},
-    cells=[
-        CellGraph.on_edges("cell", 1, 3, EDGES, output="last", zero="none", identity="skip_connect")
-    ],
-)
+NB201 = cells(OPS)
 
 
 def nb201(text):
@@ -154,12 +149,12 @@ def test_outputs_that_join_are_vertices():
 
 
 def test_two_cells_are_told_apart():
-    cells = [
+    both = [
         CellGraph.on_edges(name, 1, 1, {(0, 1): f"{name}/op"}, output="last")
         for name in ("normal", "reduce")
     ]
     space = Space(
-        {f"{name}/op": Choice(("conv", "pool")) for name in ("normal", "reduce")}, cells=cells
+        {f"{name}/op": Choice(("conv", "pool")) for name in ("normal", "reduce")}, cells=both
     )
     one = cell_graph(space, {"normal/op": "conv", "reduce/op": "pool"})
     two = cell_graph(space, {"normal/op": "pool", "reduce/op": "conv"})
@@ -170,8 +165,6 @@ def test_two_cells_are_told_apart():
 
 def test_what_is_below_an_operation_is_part_of_it():
     below = Decision("cell/op=conv/kernel", Choice((3, 5)))
-    from archwright.space import Branch
-
     op = Decision("cell/op", Choice(("conv", "pool")), branches=(Branch({"conv"}, [below]),))
     space = Space(
         [op, Decision("width", Integer(1, 4))],

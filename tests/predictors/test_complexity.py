@@ -1,6 +1,7 @@
 from archwright.predictors.complexity import Levels, complexity
 from archwright.predictors.vectors import Vectors
-from archwright.space import Branch, CellGraph, Choice, Decision, Integer, Space
+from archwright.space import Branch, Choice, Decision, Integer, Space
+from tests.strategies.problems import EDGES, cells
 
 REPEAT = Space(
     [
@@ -14,14 +15,7 @@ REPEAT = Space(
         )
     ]
 )
-EDGES = {(i, j): f"cell/{i}-{j}" for j in range(1, 4) for i in range(j)}
-CELL = Space(
-    [
-        *(Decision(p, Choice(("none", "skip", "conv", "pool"))) for p in EDGES.values()),
-        Decision("width", Choice((16, 32))),
-    ],
-    cells=[CellGraph.on_edges("cell", 1, 3, EDGES, output="last", zero="none", identity="skip")],
-)
+CELL = cells(("none", "skip", "conv", "pool"), width=Choice((16, 32)))
 
 
 def test_depth_is_the_complexity_of_repeated_blocks():
@@ -62,11 +56,11 @@ def test_levels_grow_with_complexity():
 
 def test_vectors_hold_cells_and_what_is_beside():
     some = [CELL.sample(seed=i) for i in range(20)]
-    for cells in ("paths", "neighbourhoods"):
-        rows = Vectors(CELL, cells=cells).of(some, like=some)
+    for form in ("paths", "neighbourhoods"):
+        rows = Vectors(CELL, cells=form).of(some, like=some)
         assert rows[:, -2:].tolist() == [CELL.encode(a)[-2:].tolist() for a in some]
         assert rows.shape[1] > 5
-        few = Vectors(CELL, cells=cells, most=3).of(some, like=some)
+        few = Vectors(CELL, cells=form, most=3).of(some, like=some)
         assert few.shape == (20, 5)
 
 

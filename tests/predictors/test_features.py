@@ -3,15 +3,7 @@ import pytest
 
 from archwright.predictors.features import Features, features_of
 from archwright.space import Choice, Integer, Real, Space, Subset
-from archwright.space.cells import CellGraph
-
-OPS = ("none", "skip", "conv_1x1", "conv_3x3", "pool")
-
-
-def cells():
-    edges = {(s, d): f"cell/{s}-{d}" for d in (1, 2, 3) for s in range(d)}
-    cell = CellGraph.on_edges("cell", 1, 3, edges, output="last", zero="none", identity="skip")
-    return Space({path: Choice(OPS) for path in edges.values()}, cells=[cell])
+from tests.strategies.problems import cells
 
 
 def column(features, name, row):
