@@ -84,10 +84,3 @@ def parse_limits(limits: Mapping[str, Any] | None) -> dict[str, Any]:
             value = (-math.inf if low is None else low, math.inf if high is None else high)
         read[name] = value
     return read
-
-
-def n_usable_cores() -> int:
-    """How many cores this process may use."""
-    from archwright.hardware.cores import n_cores
-
-    return n_cores()

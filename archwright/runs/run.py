@@ -19,9 +19,9 @@ import cloudpickle
 
 from archwright.errors import InputError, LedgerError
 from archwright.executors import Adapted, Executor, InProcess, Processes
+from archwright.hardware.cores import n_cores
 from archwright.ledger import Ledger, MemoryLedger
 from archwright.runs.checkpoints import in_full, seconds_in_full
-from archwright.runs.checks import n_usable_cores
 from archwright.runs.facts import plan_facts, random_facts, size_of, study_name
 from archwright.runs.finish import export_network, metrics_of, saved_network, train_finals
 from archwright.runs.identity import code_changes, differences, identity_of
@@ -142,7 +142,7 @@ class Run:
             workers = 0 if self.trial_seconds is None else 1
             if getattr(self.evaluator, "isolated", False):
                 timed = self.seconds is not None and self._device() == "cpu"
-                workers = min(n_usable_cores(), 8) if timed else 1
+                workers = min(n_cores(), 8) if timed else 1
         if workers == 0 and self.trial_seconds is not None:
             raise InputError(
                 "trial_seconds needs a worker process, since an evaluation in this process cannot "
@@ -156,7 +156,7 @@ class Run:
             return self.given
         if not self.n_workers:
             return InProcess()
-        n_threads = max(1, n_usable_cores() // self.n_workers)
+        n_threads = max(1, n_cores() // self.n_workers)
         prepare = warm_up if job is None else job.load
         workers = Processes(self.n_workers, n_threads=n_threads, prepare=prepare)
         self._starting = workers.start()
@@ -288,7 +288,7 @@ class Run:
             ),
             "job": job,
             "device": device,
-            "n_threads": max(1, n_usable_cores() // self.n_workers) if self.n_workers else None,
+            "n_threads": max(1, n_cores() // self.n_workers) if self.n_workers else None,
             "progress": self.progress,
             "budget": plan.epochs if self.trains else None,
             "grace": 0.5 * (plan.final_seconds or 0.0),
@@ -405,7 +405,7 @@ class Run:
         if not self.trains:
             return Plan(epochs=0.0, search_seconds=self._left())
         model = check_default(self.space, self.evaluator, seed=self.seed)
-        n_cores = n_usable_cores()
+        cores = n_cores()
         networks, flops = [model], [0.0]
         if self.seconds is not None:
             # Timing beside processes that are starting would mislead.
@@ -419,8 +419,8 @@ class Run:
             n_trials=self.n_trials,
             n_workers=max(1, self.n_workers),
             n_searches=2 if self.compare_random else 1,
-            n_threads=max(1, n_cores // max(1, self.n_workers)),
-            n_cores=n_cores,
+            n_threads=max(1, cores // max(1, self.n_workers)),
+            n_cores=cores,
             device=device,
             exports=self.folder is not None and self.final is not False,
         )
@@ -465,8 +465,8 @@ class Run:
             planned = plan.final_seconds or 2.0 * self._retrain_seconds(plan, result.history)
             seconds = max(left - plan.reserve_seconds, 0.5 * planned)
         own_job = job or Job(self.space, self.evaluator, folder=self.folder)
-        n_cores = n_usable_cores()
-        pool = Processes(1, n_threads=n_cores, prepare=warm_up)
+        cores = n_cores()
+        pool = Processes(1, n_threads=cores, prepare=warm_up)
         start = time.monotonic()
         try:
             networks = train_finals(
@@ -477,7 +477,7 @@ class Run:
                 front=self.final == "front",
                 seconds=seconds,
                 device=device,
-                n_threads=n_cores,
+                n_threads=cores,
             )
         except KeyboardInterrupt:
             self.info["stopped"] = "interrupted"
