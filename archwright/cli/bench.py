@@ -2,19 +2,17 @@
 
 from __future__ import annotations
 
-import contextlib
 import sys
-import tempfile
 import time
-from collections.abc import Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
 from archwright.cli.arguments import check_count, check_minutes, check_out, there
+from archwright.cli.files import check_file, check_writable, writing
 from archwright.cli.guard import guarded, need
-from archwright.errors import InputError, UnknownNameError
+from archwright.errors import UnknownNameError
 
 if TYPE_CHECKING:
     from archwright.benchmarks import Benchmark, Comparison, Run
@@ -97,8 +95,7 @@ def bench(
     check_count("--workers", workers, least=0)
     check_minutes(simulated_seconds, "--simulated-seconds")
     check_out(out)
-    if csv is not None and there("--csv", csv):
-        need(not csv.is_dir(), f"--csv: {str(csv)!r} is a folder; name a file")
+    check_file("--csv", csv)
     if data is not None:
         need(there("--data", data), f"--data: there is no file or folder {str(data)!r}")
     from archwright.benchmarks import Comparison, compare
@@ -168,35 +165,6 @@ def load_all(names: str, datasets: str | None, data: Path | None) -> list[Benchm
     return found
 
 
-def check_writable(csv: Path | None, out: Path | None) -> None:
-    """Make the folders of what is to be written, and try to write there, before any run.
-
-    Raises:
-        InputError: it cannot be.
-    """
-    with _one_sentence():
-        if csv is not None:
-            csv.parent.mkdir(parents=True, exist_ok=True)
-            if csv.is_file():
-                csv.open("a").close()
-            elif not csv.exists():
-                csv.open("x").close()
-                csv.unlink()
-        if out is not None:
-            out.mkdir(parents=True, exist_ok=True)
-            tempfile.TemporaryFile(dir=out).close()
-
-
-@contextlib.contextmanager
-def _one_sentence() -> Iterator[None]:
-    try:
-        yield
-    except OSError as error:
-        raise InputError(
-            f"{error.filename!r} cannot be written: {error.strerror or error}; give another path"
-        ) from None
-
-
 def save(result: Comparison, csv: Path | None, out: Path | None) -> list[Path]:
     """Write what was asked for; the paths written.
 
@@ -204,7 +172,7 @@ def save(result: Comparison, csv: Path | None, out: Path | None) -> list[Path]:
         InputError: a file cannot be written.
     """
     written = []
-    with _one_sentence():
+    with writing():
         if csv is not None:
             csv.parent.mkdir(parents=True, exist_ok=True)
             result.save_csv(csv)
@@ -273,16 +241,11 @@ class _Shown:
 
 
 def _list() -> None:
-    from rich.console import Console
-    from rich.table import Table
-    from rich.text import Text
-
     from archwright.benchmarks.registry import BENCHMARKS, datasets_of
+    from archwright.cli.lists import print_table
 
-    table = Table(box=None, padding=(0, 2, 0, 0), show_header=False)
-    table.add_column(style="bold", no_wrap=True)
-    table.add_column()
+    rows = []
     for name, text in BENCHMARKS.items():
         datasets = ", ".join(datasets_of(name))
-        table.add_row(name, Text(f"{text} (data sets: {datasets})" if datasets else text))
-    Console().print(table)
+        rows.append((name, f"{text} (data sets: {datasets})" if datasets else text, ""))
+    print_table(rows)

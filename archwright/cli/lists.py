@@ -21,7 +21,7 @@ def spaces() -> None:
     for name, entry in sorted(SPACES.items()):
         kinds = ", ".join(entry.modalities)
         rows.append((name, f"{first_line(entry)} (data: {kinds})", cited(name)))
-    _print(rows)
+    print_table(rows)
 
 
 @guarded
@@ -33,7 +33,9 @@ def strategies() -> None:
     """
     from archwright.strategies import STRATEGIES
 
-    _print([(name, first_line(entry), cited(name)) for name, entry in sorted(STRATEGIES.items())])
+    print_table(
+        [(name, first_line(entry), cited(name)) for name, entry in sorted(STRATEGIES.items())]
+    )
 
 
 def space_names() -> list[str]:
@@ -64,7 +66,8 @@ def cited(name: str) -> str:
     return ", ".join(reference.key for reference in references(name))
 
 
-def _print(rows: list[tuple[str, str, str]]) -> None:
+def print_table(rows: list[tuple[str, str, str]]) -> None:
+    """Print names, what each is, and what is cited (keys between commas, or "")."""
     from rich.console import Console
     from rich.table import Table
     from rich.text import Text

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from archwright.cli.arguments import check_count, there
+from archwright.cli.files import check_file, check_writable, writing
 from archwright.cli.guard import guarded, need
 from archwright.errors import InputError, unknown_name
 
@@ -70,12 +71,12 @@ def proxies(
     check_count("--batch", batch)
     check_count("--outputs", outputs)
     shape = _shape(input_shape)
-    if csv is not None and there("--csv", csv):
-        need(not csv.is_dir(), f"--csv: {str(csv)!r} is a folder; name a file")
+    check_file("--csv", csv)
     from archwright.proxies import BASELINES
     from archwright.proxies.registry import resolve
 
     wanted = resolve([*BASELINES, *(x.strip() for x in names.split(",") if x.strip())])
+    check_writable(csv)
     options = {"input_shape": shape, "batch": batch, "seed": seed}
     options["data"] = "natural" if natural else None
     if ".py" in model:
@@ -244,17 +245,11 @@ def _table(*columns: str) -> tuple[Any, Any]:
 def _write(path: Path, rows: dict[str, Scores], wanted: list[str]) -> None:
     import csv
 
-    try:
-        path.parent.mkdir(parents=True, exist_ok=True)
-        with path.open("w", newline="", encoding="utf-8") as file:
-            writer = csv.writer(file)
-            writer.writerow(["network", *wanted])
-            for name, scores in rows.items():
-                writer.writerow([name, *(scores.get(p, "") for p in wanted)])
-    except OSError as error:
-        raise InputError(
-            f"--csv {str(path)!r} cannot be written: {error.strerror or error}; give another path"
-        ) from None
+    with writing(), path.open("w", newline="", encoding="utf-8") as file:
+        writer = csv.writer(file)
+        writer.writerow(["network", *wanted])
+        for name, scores in rows.items():
+            writer.writerow([name, *(scores.get(p, "") for p in wanted)])
     typer.echo(f"written: {path}", err=True)
 
 

@@ -233,7 +233,7 @@ def test_what_cannot_be_written_is_noticed_before_any_run(option, tmp_path, monk
 
 
 def test_trying_to_write_leaves_nothing_and_spoils_nothing(tmp_path):
-    from archwright.cli.bench import check_writable
+    from archwright.cli.files import check_writable
 
     old = tmp_path / "old.csv"
     old.write_text("kept")

@@ -98,3 +98,16 @@ def test_what_cannot_be(words, message, net):
     assert done.exit_code == 2, done.output
     assert message in done.output
     assert "Traceback" not in done.output
+
+
+def test_what_cannot_be_written_is_noticed_before_the_work(net, tmp_path, monkeypatch):
+    def never(*args, **how):
+        raise AssertionError("a network was judged")
+
+    monkeypatch.setattr("archwright.proxies.score", never)
+    done = invoke(f"{net}:Net", "--input-shape", 6, "--csv", net / "scores.csv")
+    assert done.exit_code == 2, done.output
+    assert "cannot be written" in " ".join(done.output.split())
+    done = invoke(f"{net}:Net", "--input-shape", 6, "--csv", tmp_path)
+    assert done.exit_code == 2, done.output
+    assert "is a folder; name a file" in " ".join(done.output.split())
