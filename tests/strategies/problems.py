@@ -159,6 +159,15 @@ def replays(make, history, *, seed=0):
     )
 
 
+def history_of(space, rows, objective=ONE):
+    """Complete trials, from rows of an architecture, its score and maybe its cost."""
+    trials = []
+    for number, (architecture, *values) in enumerate(rows):
+        metrics = dict(zip(("score", "cost"), map(float, values), strict=False))
+        trials.append(Trial(number, space.check(architecture), metrics=metrics))
+    return History(space, objective, trials)
+
+
 def memory_of(strategy, history):
     """What a strategy keeps of a history, brought up to date."""
     strategy.propose(history, Random(0))

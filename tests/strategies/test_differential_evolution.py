@@ -4,8 +4,8 @@ import pytest
 
 from archwright.strategies import DifferentialEvolution
 from archwright.strategies.differential_evolution import ORIGIN, trial_point
-from archwright.trials import History, Trial
-from tests.strategies.problems import ONE, flat, memory_of, running
+from archwright.trials import Trial
+from tests.strategies.problems import flat, history_of, memory_of, running
 
 
 def test_the_equation():
@@ -31,12 +31,8 @@ def test_crossover_takes_one_coordinate_at_least_and_the_share_asked_for():
     assert counts[2] == 40
 
 
-def start(scores=(1.0, 2.0, 3.0, 4.0)):
-    space = flat()
-    history = History(space, ONE)
-    for number, score in enumerate(scores):
-        history.add(Trial(number, space.sample(seed=number), metrics={"score": score}))
-    return history
+def start():
+    return history_of(flat(), [(flat().sample(seed=number), number + 1) for number in range(4)])
 
 
 def add(history, number, parent, score, **kwargs):

@@ -1,8 +1,7 @@
 from random import Random
 
 from archwright.strategies import RegularizedEvolution
-from archwright.trials import History, Trial
-from tests.strategies.problems import ONE, flat, zoo
+from tests.strategies.problems import flat, history_of, zoo
 
 
 def test_the_published_setting():
@@ -14,7 +13,7 @@ def test_the_published_setting():
 def test_its_mutations_of_inputs_and_operations_are_equally_likely_on_its_space():
     space = zoo("nasnet")
     parent = space.sample(seed=0)
-    history = History(space, ONE, [Trial(0, parent, metrics={"score": 1.0})])
+    history = history_of(space, [(parent, 1)])
     strategy = RegularizedEvolution(population=1, sample=1)
     n_inputs = 0
     for seed in range(400):
@@ -27,10 +26,7 @@ def test_its_mutations_of_inputs_and_operations_are_equally_likely_on_its_space(
 def test_parents_come_from_the_youngest_only_whatever_the_length():
     space = flat()
     rng = Random(0)
-    history = History(space, ONE)
-    for number in range(5000):
-        trial = Trial(number, space.sample(rng=rng), metrics={"score": 5000.0 - number})
-        history.add(trial)
+    history = history_of(space, [(space.sample(rng=rng), 5000 - i) for i in range(5000)])
     strategy = RegularizedEvolution(population=20, sample=20)
     parents = [strategy.propose(history, Random(seed)).parent for seed in range(100)]
     # The best of all and of the population is its oldest member, number 4980.

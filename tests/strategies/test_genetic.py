@@ -2,15 +2,11 @@ from random import Random
 
 from archwright.strategies import Genetic
 from archwright.trials import History, Objective, Trial
-from tests.strategies.problems import ONE, flat, memory_of
+from tests.strategies.problems import flat, history_of, memory_of
 
 
-def scored(space, scores, **kwargs):
-    trials = [
-        Trial(i, architecture, metrics={"score": float(s)})
-        for i, (s, architecture) in enumerate(zip(scores, space.enumerate(), strict=False))
-    ]
-    return History(space, ONE, trials, **kwargs)
+def scored(space, scores):
+    return history_of(space, zip(space.enumerate(), scores, strict=False))
 
 
 def alive(strategy, history):
@@ -42,10 +38,7 @@ def test_tournaments_prefer_the_best():
 
 def test_children_take_their_values_from_two_parents():
     space = flat(n=8, k=5)
-    history = History(space, ONE)
-    for number, value in enumerate((0, 4)):
-        parent = space.check(dict.fromkeys(space.paths, value))
-        history.add(Trial(number, parent, metrics={"score": 1.0}))
+    history = history_of(space, [(dict.fromkeys(space.paths, value), 1.0) for value in (0, 4)])
     strategy = Genetic(population=2, crossover=1.0, mutation=0.0)
     for seed in range(20):
         child = strategy.propose(history, Random(seed)).architecture

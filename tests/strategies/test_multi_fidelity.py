@@ -1,3 +1,4 @@
+from dataclasses import replace
 from random import Random
 
 import numpy as np
@@ -11,7 +12,7 @@ from archwright.strategies.fidelity import best_first, known_budgets, ladder, mu
 from archwright.testing import check_strategy
 from archwright.testing.strategies import example_spaces
 from archwright.trials import History, Trial
-from tests.strategies.problems import ONE, TWO, finished, flat, zoo
+from tests.strategies.problems import ONE, TWO, finished, flat, running, zoo
 
 FLAT = flat()
 ALL = [SuccessiveHalving, Hyperband, ASHA, BOHB]
@@ -40,22 +41,14 @@ def simulate(strategy, seed, cost, *, full=27.0, space=FLAT, n_workers=1, check=
                 break
             trial = waiting.pop(rng.randrange(len(waiting)))
             score = value(trial.architecture, trial.budget, full)
-            fields = {"budget": trial.budget, "continues": trial.continues}
-            done = Trial(trial.number, trial.architecture, metrics={"score": score}, **fields)
-            history.add(done)
+            history.add(finished(trial.number, trial, {"score": score}))
             continue
         budget = full if proposal.budget is None else proposal.budget
         before = 0.0
         if proposal.continues is not None:
             before = next(t.budget for t in history.trials if t.number == proposal.continues)
         spent += budget - before
-        trial = Trial(
-            number,
-            proposal.architecture,
-            "running",
-            budget=budget,
-            continues=proposal.continues,
-        )
+        trial = running(number, replace(proposal, budget=budget))
         history.start(trial)
         waiting.append(trial)
     return history
@@ -118,10 +111,9 @@ def test_workers_never_wait_and_fill_the_next_bracket():
     for number in range(5):
         proposal = strategy.propose(history, Random(number))
         assert proposal.continues is None
-        history.start(Trial(number, proposal.architecture, "running", budget=proposal.budget))
+        history.start(running(number, proposal))
     for number in range(3):
-        running = history.running[number]
-        history.add(Trial(number, running.architecture, metrics={"score": float(number)}, budget=3))
+        history.add(finished(number, history.running[number], {"score": float(number)}))
     promoted = strategy.propose(history, Random(5))
     assert (promoted.continues, promoted.budget) == (2, 9)
     assert strategy.resumable(history) == {2}

@@ -3,16 +3,13 @@ from random import Random
 
 from archwright.strategies import NSGA2
 from archwright.strategies.fronts import Candidate, sorted_fronts
-from archwright.trials import History, Objective, Trial
-from tests.strategies.problems import TWO, flat, memory_of, run
+from archwright.trials import Objective, Trial
+from tests.strategies.problems import TWO, flat, history_of, memory_of, run
 
 
-def history_of(points, objective=TWO):
-    trials = [
-        Trial(i, architecture, metrics={"score": float(a), "cost": float(b)})
-        for i, ((a, b), architecture) in enumerate(zip(points, flat().enumerate(), strict=False))
-    ]
-    return History(flat(), objective, trials)
+def at(points):
+    rows = [(a, *point) for a, point in zip(flat().enumerate(), points, strict=False)]
+    return history_of(flat(), rows, TWO)
 
 
 def alive(strategy, history):
@@ -22,18 +19,18 @@ def alive(strategy, history):
 def test_survivors_are_the_first_fronts_and_the_emptiest_of_the_last():
     # A front of five (numbers 0-4) in which 1 and 2 are close together, and three behind it.
     points = [(0, 0), (4, 4.5), (4.5, 5), (7, 8), (10, 10), (0, 1), (0, 2), (0, 3)]
-    found = alive(NSGA2(population=4), history_of(points))
+    found = alive(NSGA2(population=4), at(points))
     assert set(found) == {0, 4, 3, 1}  # 2 has least room
     assert set(found[:2]) == {0, 4}  # the ends stand first
-    early = alive(NSGA2(population=4), history_of(points[:7]))
+    early = alive(NSGA2(population=4), at(points[:7]))
     assert set(early) == {0, 1, 2, 3}  # no generation yet
 
 
 def test_a_generation_is_complete_when_enough_have_finished():
     points = [(i, 0) for i in range(6)]
-    assert set(alive(NSGA2(population=3), history_of(points[:5]))) == {0, 1, 2}
-    assert set(alive(NSGA2(population=3), history_of(points))) == {5, 4, 3}
-    assert set(alive(NSGA2(population=3, offspring=1), history_of(points[:4]))) == {3, 2, 1}
+    assert set(alive(NSGA2(population=3), at(points[:5]))) == {0, 1, 2}
+    assert set(alive(NSGA2(population=3), at(points))) == {5, 4, 3}
+    assert set(alive(NSGA2(population=3, offspring=1), at(points[:4]))) == {3, 2, 1}
 
 
 def test_constrained_domination():
@@ -55,7 +52,7 @@ def test_constrained_domination():
 def test_parents_win_by_front_then_by_room():
     points = [(0, 0), (4, 4.5), (4.5, 5), (10, 10), (0, 9)]
     strategy = NSGA2(population=5)
-    history = history_of(points)
+    history = at(points)
     parents = [strategy.propose(history, Random(i)).parent for i in range(400)]
     shares = {number: parents.count(number) / 400 for number in range(5)}
     # Binary tournaments of five, ranked 0 = 3 (ends) > 1 > 2 > 4: shares 9, 7, 5, 3, 1 in 25.

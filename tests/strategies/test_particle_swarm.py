@@ -5,7 +5,7 @@ import pytest
 from archwright.strategies import ParticleSwarm
 from archwright.strategies.particle_swarm import ORIGIN, velocity
 from archwright.trials import History, Trial
-from tests.strategies.problems import ONE, flat, memory_of
+from tests.strategies.problems import ONE, flat, history_of, memory_of
 
 
 def test_the_equation():
@@ -78,10 +78,8 @@ def test_particles_remember():
 def test_a_particle_moves_towards_the_best():
     space = flat(n=6, k=9)
     strategy = ParticleSwarm(population=2)
-    history = History(space, ONE)
-    for number, (value, score) in enumerate(((0, 0.0), (8, 1.0))):
-        architecture = space.check(dict.fromkeys(space.paths, value))
-        history.add(Trial(number, architecture, metrics={"score": score}))
+    corners = [(dict.fromkeys(space.paths, value), score) for value, score in ((0, 0), (8, 1))]
+    history = history_of(space, corners)
     proposals = [strategy.propose(history, Random(seed)) for seed in range(40)]
     assert {p.parent for p in proposals} == {0}
     moved = [sum(p.architecture.values()) / 6 for p in proposals]

@@ -6,7 +6,17 @@ from archwright.space import Branch, Choice, Decision, Space
 from archwright.strategies import QLearning
 from archwright.strategies.q_learning import N_PUBLISHED, QLearner
 from archwright.trials import History, Trial
-from tests.strategies.problems import ONE, everything, flat, memory_of, run, run_abreast, total, zoo
+from tests.strategies.problems import (
+    ONE,
+    everything,
+    flat,
+    history_of,
+    memory_of,
+    run,
+    run_abreast,
+    total,
+    zoo,
+)
 
 
 def test_updates_are_bellmans():
@@ -43,9 +53,7 @@ def test_updates_are_bellmans():
 
 def test_replay_converges_to_the_best_that_follows():
     space = flat(3, 2)
-    history = History(space, ONE)
-    for number, arch in enumerate(space.enumerate()):
-        history.add(Trial(number, arch, metrics={"score": float(number)}))
+    history = history_of(space, zip(space.enumerate(), range(8), strict=True))
     learner = QLearner(QLearning(replay=200, memory=3), space, ONE)
     learner.read(history.trials)
     # With the whole past in the state, the values are the best that follows.

@@ -16,7 +16,7 @@ from archwright.strategies import (
 )
 from archwright.testing import check_strategy
 from archwright.trials import History, Trial
-from tests.strategies.problems import ONE, TWO, best, flat, run, total
+from tests.strategies.problems import ONE, TWO, best, flat, history_of, run, total
 
 SLOW = {"optuna_gp"}  # Optuna's Gaussian process takes a second for each proposal
 PACKAGES = {"cmaes": "cmaes", "optuna_gp": "greenlet"}
@@ -46,30 +46,23 @@ def test_names():
 
 def test_evolution_takes_the_best_of_the_youngest():
     space = Space({"a": Choice(range(10)), "b": Choice(range(10))})
-    old = Trial(0, space.check({"a": 0, "b": 0}), metrics={"score": 9.0})
-    young = [
-        Trial(1, space.check({"a": 5, "b": 5}), metrics={"score": 1.0}),
-        Trial(2, space.check({"a": 7, "b": 7}), metrics={"score": 2.0}),
-    ]
-    history = History(space, ONE, [old, *young])
+    rows = [({"a": 0, "b": 0}, 9), ({"a": 5, "b": 5}, 1), ({"a": 7, "b": 7}, 2)]
+    history = history_of(space, rows)
     strategy = RegularizedEvolution(population=2, sample=2)
     parents = {strategy.propose(history, Random(seed)).parent for seed in range(30)}
     # The best of all has aged out; a sample of two (with replacement) may hold trial 1 twice.
     assert parents <= {1, 2}
     assert 2 in parents
     child = strategy.propose(history, Random(0))
-    parent = next(t for t in young if t.number == child.parent)
+    assert child.parent in (1, 2)
+    parent = history.trials[child.parent]
     assert sum(child.architecture[p] != parent.architecture[p] for p in space.paths) == 1
 
 
 def test_evolution_with_two_objectives_takes_undominated_parents():
     space = Space({"a": Choice(range(10)), "b": Choice(range(10))})
-    trials = [
-        Trial(0, space.check({"a": 0, "b": 0}), metrics={"score": 2.0, "cost": 5.0}),
-        Trial(1, space.check({"a": 1, "b": 1}), metrics={"score": 1.0, "cost": 1.0}),
-        Trial(2, space.check({"a": 2, "b": 2}), metrics={"score": 0.5, "cost": 9.0}),
-    ]
-    history = History(space, TWO, trials)
+    rows = [({"a": 0, "b": 0}, 2, 5), ({"a": 1, "b": 1}, 1, 1), ({"a": 2, "b": 2}, 0.5, 9)]
+    history = history_of(space, rows, TWO)
     strategy = RegularizedEvolution(population=3, sample=3)
     parents = [strategy.propose(history, Random(seed)).parent for seed in range(60)]
     assert {0, 1} <= set(parents)
