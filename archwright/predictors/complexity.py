@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 from bisect import bisect_right
+from functools import partial
 from random import Random
 
 from archwright.predictors.graphs import cell_graph
+from archwright.predictors.memo import Remembered
 from archwright.space import Architecture, Real, Space
 
 _N_DRAWN = 300
@@ -51,7 +53,7 @@ class Levels:
     """
 
     def __init__(self, space: Space, n: int) -> None:
-        self._space = space
+        self._known: Remembered[Architecture, int] = Remembered(partial(complexity, space))
         # From the space alone: always the same draws.
         rng = Random(0)
         drawn = sorted(complexity(space, space.sample(rng=rng)) for _ in range(_N_DRAWN))
@@ -62,7 +64,6 @@ class Levels:
             if drawn[i] > drawn[i - 1] and i - begun >= least and len(drawn) - i >= least / 2:
                 self._starts.append(drawn[i])
                 begun = i
-        self._known: dict[Architecture, int] = {}
 
     @property
     def n(self) -> int:
@@ -79,9 +80,4 @@ class Levels:
 
     def complexity(self, architecture: Architecture) -> int:
         """The complexity of an architecture, remembered."""
-        known = self._known.get(architecture)
-        if known is None:
-            if len(self._known) > 20_000:
-                self._known.clear()
-            known = self._known[architecture] = complexity(self._space, architecture)
-        return known
+        return self._known[architecture]

@@ -22,15 +22,22 @@ import functools
 import math
 import re
 from collections import Counter
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Mapping
 from random import Random
 from typing import Any, TypeAlias
 
 import numpy as np
 import numpy.typing as npt
 
-from archwright.predictors.graphs import JOIN, OpGraph, one_cell_graph
+from archwright.predictors.graphs import (
+    JOIN,
+    OpGraph,
+    one_cell_graph,
+    paths_outside_cells,
+    paths_within,
+)
 from archwright.space import Choice, Domain, Integer, Real, Space, Subset
+from archwright.space.cells import CellGraph
 
 Matrix: TypeAlias = npt.NDArray[np.float64]
 Name: TypeAlias = tuple[str, ...]  # the group comes first
@@ -71,21 +78,15 @@ class Features:
     """
 
     def __init__(self, space: Space) -> None:
-        inside = [path for cell in space.cells for path in cell.paths]
+        outside = set(paths_outside_cells(space))
         repeated = Counter(map(_template, space.paths))
         # What is in a cell is counted in its graph: only there is it known what has an effect.
         self._plain = {
-            path: (
-                space.decision(path).domain,
-                repeated[_template(path)] > 1 and not _belongs(path, inside),
-            )
+            path: (space.decision(path).domain, repeated[_template(path)] > 1 and path in outside)
             for path in space.paths
         }
         self._values: dict[tuple[str, Any], tuple[tuple[Name, float], ...]] = {}
-        self._cells = [
-            (cell, [path for path in space.paths if _belongs(path, cell.paths)])
-            for cell in space.cells
-        ]
+        self._cells = [(cell, paths_within(space, cell.paths)) for cell in space.cells]
         self._parts: dict[tuple[Any, ...], Sparse] = {}
         rng = Random(0)
         sample = [self._read(space.sample(rng=rng)) for _ in range(N_REFERENCE)]
@@ -180,11 +181,6 @@ def _features_of(space: Space, *_: Any) -> Features:
     return Features(space)
 
 
-def _belongs(path: str, owners: Sequence[str]) -> bool:
-    """Whether a decision is one of some, or below one: the kernel of an operation."""
-    return any(path == own or path.startswith((f"{own}=", f"{own}/")) for own in owners)
-
-
 @functools.lru_cache(maxsize=4096)
 def _template(path: str) -> str:
     return re.sub(r"\d+", "#", path)
@@ -210,7 +206,8 @@ def _is_number(domain: Domain) -> bool:
 def _position(domain: Any, value: Any) -> float:
     """Where a number lies in its domain, 0..1: by rank in a Choice, else as `Space.encode` says."""
     if isinstance(domain, Choice):
-        return sorted(domain.values()).index(value) / (domain.size - 1)  # type: ignore[type-var]
+        numbers: list[Any] = list(domain.values())
+        return sorted(numbers).index(value) / (domain.size - 1)
     return float(domain.features(value)[0])
 
 
@@ -239,7 +236,7 @@ def _counts(template: str, domain: Any, value: Any) -> list[tuple[Name, float]]:
 # ---------------------------------------------------------------------- cells
 
 
-def _cell(cell: Any, architecture: Mapping[str, Any]) -> Row:
+def _cell(cell: CellGraph, architecture: Mapping[str, Any]) -> Row:
     row: Row = {}
     graph = one_cell_graph(cell, architecture)
     if graph is None:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from dataclasses import dataclass
 from functools import cached_property
 from typing import Any
@@ -121,6 +121,12 @@ def one_cell_graph(cell: CellGraph, values: Mapping[str, Any]) -> OpGraph | None
     return _graph(cell, values)
 
 
+def paths_within(space: Space, owners: Collection[str]) -> list[str]:
+    """The decisions of a space that are among `owners` or below one: the kernel of an operation."""
+    starts = tuple(f"{path}{mark}" for path in owners for mark in "=/")
+    return [p for p in space.paths if p in owners or p.startswith(starts)]
+
+
 def paths_outside_cells(space: Space) -> list[str]:
     """The decisions of a space that are no part of its cells, in tree order.
 
@@ -128,9 +134,8 @@ def paths_outside_cells(space: Space) -> list[str]:
     >>> paths_outside_cells(Space({"width": Choice((16, 32))}))
     ['width']
     """
-    own = {path for cell in space.cells for path in cell.paths}
-    starts = tuple(f"{path}{mark}" for path in own for mark in "=/")
-    return [p for p in space.paths if p not in own and not p.startswith(starts)]
+    inside = set(paths_within(space, {path for cell in space.cells for path in cell.paths}))
+    return [p for p in space.paths if p not in inside]
 
 
 def _graph(cell: CellGraph, values: Mapping[str, Any]) -> OpGraph:

@@ -1,4 +1,4 @@
-"""Models that were fitted before."""
+"""What was read of architectures and fitted to them before."""
 
 from __future__ import annotations
 
@@ -10,7 +10,31 @@ from typing import Generic, TypeVar
 import numpy as np
 import numpy.typing as npt
 
+K = TypeVar("K")
 T = TypeVar("T")
+
+
+class Remembered(dict[K, T]):
+    """What a function gives for each key, remembered; all is forgotten when there is too much.
+
+    Args:
+        make: what is known of a key.
+        most: how many are remembered.
+
+    >>> lengths = Remembered(len)
+    >>> lengths["abc"], lengths
+    (3, {'abc': 3})
+    """
+
+    def __init__(self, make: Callable[[K], T], *, most: int = 20_000) -> None:
+        self._make = make
+        self._most = most
+
+    def __missing__(self, key: K) -> T:
+        if len(self) >= self._most:
+            self.clear()
+        found = self[key] = self._make(key)
+        return found
 
 
 class Memo(Generic[T]):

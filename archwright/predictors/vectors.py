@@ -11,14 +11,13 @@ import numpy.typing as npt
 
 from archwright.errors import InputError
 from archwright.predictors.graphs import cell_graph, paths_outside_cells
+from archwright.predictors.memo import Remembered
 from archwright.predictors.paths import PathEncoding, cell_paths
 from archwright.predictors.wl import wl_features
 from archwright.space import Architecture, Space
 
 Matrix = npt.NDArray[np.float64]
 CellFeatures = Literal["paths", "neighbourhoods"]
-
-_MOST_REMEMBERED = 20_000
 
 
 class Vectors:
@@ -55,7 +54,7 @@ class Vectors:
             columns += range(start, start + n) if path in outside else ()
             start += n
         self._columns = np.array(columns, dtype=int)
-        self._known: dict[Architecture, Any] = {}
+        self._known = Remembered(self._describe)
 
     def of(self, architectures: Sequence[Architecture], *, like: Sequence[Architecture]) -> Matrix:
         """The vectors, shape (n, n_features).
@@ -64,11 +63,11 @@ class Vectors:
             architectures: n architectures.
             like: those that say which features of cells there are.
         """
-        parts = [self._describe(a) for a in architectures]
+        parts = [self._known[a] for a in architectures]
         rows = np.array([row for _, row in parts])
         if not self._space.cells:
             return rows
-        examples = [self._describe(a)[0] for a in like]
+        examples = [self._known[a][0] for a in like]
         encoding = PathEncoding.of(examples, truncate=self._most)
         if self._cells == "paths":
             cells = encoding.encode([features for features, _ in parts])
@@ -79,20 +78,14 @@ class Vectors:
             cells = np.log1p(cells)
         return np.concatenate([cells, rows], axis=1)
 
-    def _describe(self, architecture: Architecture) -> Any:
-        known = self._known.get(architecture)
-        if known is None:
-            features: Any = ()
-            if self._space.cells:
-                graphs = cell_graph(self._space, architecture)
-                if self._cells == "paths":
-                    features = cell_paths(graphs)
-                else:
-                    features = Counter()
-                    for i, counter in enumerate(wl_features(graphs, h=2)):
-                        features.update({(str(i), label): n for label, n in counter.items()})
-            row = self._space.encode(architecture)[self._columns]
-            if len(self._known) >= _MOST_REMEMBERED:
-                self._known.clear()
-            known = self._known[architecture] = features, row
-        return known
+    def _describe(self, architecture: Architecture) -> tuple[Any, Matrix]:
+        features: Any = ()
+        if self._space.cells:
+            graphs = cell_graph(self._space, architecture)
+            if self._cells == "paths":
+                features = cell_paths(graphs)
+            else:
+                features = Counter()
+                for i, counter in enumerate(wl_features(graphs, h=2)):
+                    features.update({(str(i), label): n for label, n in counter.items()})
+        return features, self._space.encode(architecture)[self._columns]

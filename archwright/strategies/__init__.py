@@ -89,13 +89,6 @@ _HOMES = {
     "tpe": "optuna_sampler:TPE",
     "trees": "trees:TreeEnsembleSearch",
 }
-_UNNAMED = {
-    "CMAES": "optuna_sampler",
-    "OptunaGP": "optuna_sampler",
-    "OptunaSampler": "optuna_sampler",
-    "as_optuna_sampler": "optuna_bridge",
-}
-"""What has no name: it needs options, or a package that is not installed with this one."""
 
 
 class _Registry(Mapping[str, Callable[[], Strategy]]):
@@ -121,8 +114,10 @@ _OTHERS = {
     "MedianStopping": "stopping",
     "MultiFidelity": "fidelity",
     "OptunaPruner": "optuna_pruner",
+    "OptunaSampler": "optuna_sampler",
     "Stopping": "stopping",
     "WarmStart": "warm_start",
+    "as_optuna_sampler": "optuna_bridge",
     "as_stopping": "stopping",
     "multi_fidelity": "fidelity",
 }
@@ -134,9 +129,6 @@ _CLASSES = {home.split(":")[1]: name for name, home in _HOMES.items()}
 def __getattr__(name: str) -> Any:
     if name in _OTHERS:
         return getattr(importlib.import_module(f"archwright.strategies.{_OTHERS[name]}"), name)
-    if name in _UNNAMED:
-        module = importlib.import_module(f"archwright.strategies.{_UNNAMED[name]}")
-        return getattr(module, name)
     if name not in _CLASSES:
         raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
     return STRATEGIES[_CLASSES[name]]

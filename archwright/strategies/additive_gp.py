@@ -17,6 +17,8 @@ from archwright.predictors.features import Features, features_of
 from archwright.space import Architecture, Space
 from archwright.strategies.additive_examples import Examples, log_feasibility
 from archwright.strategies.base import random_proposal, remembered
+from archwright.strategies.population import check_at_least
+from archwright.strategies.surrogates import mutated
 from archwright.strategies.vectors import refuse_dynamic
 from archwright.trials import History, Objective, Proposal
 
@@ -87,11 +89,12 @@ class AdditiveGP:
     max_points: int = 300
 
     def __post_init__(self) -> None:
-        for name in ("n_initial", "n_candidates", "max_points"):
-            if getattr(self, name) < 2:
-                raise InputError(f"{name} must be at least 2, got {getattr(self, name)}")
-        if self.rounds < 0:
-            raise InputError(f"rounds must be at least 0, got {self.rounds}")
+        check_at_least(
+            n_initial=(self.n_initial, 2),
+            n_candidates=(self.n_candidates, 2),
+            max_points=(self.max_points, 2),
+            rounds=(self.rounds, 0),
+        )
         if not 0 <= self.beta < math.inf:
             raise InputError(f"beta must be a finite number of at least 0, got {self.beta}")
 
@@ -214,12 +217,9 @@ class _Pool:
     def mutate(
         self, rng: Random, parents: Sequence[tuple[Architecture, int | None]], n: int
     ) -> None:
-        """Mutate each in its turn: one decision, with probability 1/4 a second one, and so on."""
+        """Mutate each in its turn."""
         for architecture, number in itertools.islice(itertools.cycle(parents), n):
-            n_changed = 1
-            while n_changed < 8 and rng.random() < 0.25:
-                n_changed += 1
-            self.add(self._space.mutate(architecture, rng=rng, n=n_changed), number)
+            self.add(mutated(self._space, architecture, rng), number)
 
 
 def _weighting(targets: Matrix, rng: Random) -> Callable[[Matrix], Matrix]:

@@ -11,12 +11,11 @@ from archwright.predictors.mlp import MlpEnsemble
 from archwright.predictors.vectors import Vectors
 from archwright.space import Space
 from archwright.strategies.base import random_proposal, remembered
-from archwright.strategies.population import refuse_several
+from archwright.strategies.population import check_counts, refuse_several
 from archwright.strategies.surrogates import (
     Pool,
     Scores,
     best_trials,
-    check_counts,
     evidence,
     settled,
 )

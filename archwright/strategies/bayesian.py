@@ -11,6 +11,7 @@ import numpy as np
 import numpy.typing as npt
 
 from archwright.predictors.gp import GaussianProcess, expected_improvement, normal_scores
+from archwright.predictors.memo import Remembered
 from archwright.space import Architecture
 from archwright.strategies.base import random_proposal
 from archwright.strategies.surrogates import Pool, best_trials, evidence
@@ -20,7 +21,6 @@ Matrix = npt.NDArray[np.float64]
 
 NOISES = (1e-4, 1e-3, 1e-2, 1e-1, 0.5, 2.0)
 """Variances of noise, relative to the amplitude, that the marginal likelihood chooses from."""
-_MOST_REMEMBERED = 20_000
 
 
 class Kernel(Protocol):
@@ -79,20 +79,12 @@ class Surrogate:
 
     def __init__(self, kernel: Kernel) -> None:
         self.kernel = kernel
-        self._described: dict[Architecture, Any] = {}
+        self._described = Remembered(kernel.describe)
         self._chosen: tuple[int, Any, float] | None = None
 
     def describe(self, architectures: Sequence[Architecture]) -> list[Any]:
         """What the kernel reads of each architecture."""
-        if len(self._described) > _MOST_REMEMBERED:
-            self._described.clear()
-        found = []
-        for architecture in architectures:
-            known = self._described.get(architecture)
-            if known is None:
-                known = self._described[architecture] = self.kernel.describe(architecture)
-            found.append(known)
-        return found
+        return [self._described[architecture] for architecture in architectures]
 
     def choose(self, history: History, most: int) -> tuple[Any, float]:
         """The hyper-parameters with the largest marginal likelihood.

@@ -26,8 +26,7 @@ from archwright.strategies.bayesian import (
     propose_by_expected_improvement,
 )
 from archwright.strategies.gaussian_process import DecisionKernel
-from archwright.strategies.population import refuse_several
-from archwright.strategies.surrogates import check_counts
+from archwright.strategies.population import check_counts, refuse_several
 from archwright.strategies.vectors import refuse_dynamic
 from archwright.trials import History, Objective, Proposal
 

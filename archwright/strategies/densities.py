@@ -10,9 +10,10 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from archwright.space import Architecture, Choice, Decision, Integer, Real, Space
+from archwright.predictors.memo import Remembered
+from archwright.space import Architecture, Choice, Decision, Domain, Integer, Real, Space
 from archwright.space.domains import Value
-from archwright.strategies.vectors import grow, value_at
+from archwright.strategies.vectors import grow, position, value_at
 
 Numbers = npt.NDArray[np.float64]
 
@@ -42,28 +43,25 @@ class Codes:
         self.n_values = np.array(
             [n + (path not in roots) for n, path in zip(sizes, space.paths, strict=True)]
         )
-        self._known: dict[Architecture, list[float]] = {}
+        self._known = Remembered(self._row)
 
     def __call__(self, architectures: Sequence[Architecture]) -> Numbers:
         """Shape (n, n_decisions)."""
-        return np.array([self._row(a) for a in architectures]).reshape(-1, len(self.domains))
+        return np.array([self._known[a] for a in architectures]).reshape(-1, len(self.domains))
 
     def _row(self, architecture: Architecture) -> list[float]:
-        row = self._known.get(architecture)
-        if row is None:
-            row = self._known[architecture] = [
-                self._code(domain, architecture[path]) if path in architecture else _ABSENT
-                for path, domain in zip(self.space.paths, self.domains, strict=True)
-            ]
-        return row
+        return [
+            _code(domain, architecture[path]) if path in architecture else _ABSENT
+            for path, domain in zip(self.space.paths, self.domains, strict=True)
+        ]
 
-    def _code(self, domain: Any, value: Value) -> float:
-        if isinstance(domain, Integer | Real):
-            return float(domain.features(value)[0])  # type: ignore[arg-type]
-        if isinstance(domain, Choice):
-            return float(domain.index(value))  # type: ignore[arg-type]
-        # A subset: its bits as one number.
-        return float(sum(1 << int(i) for i in value))  # type: ignore[union-attr, misc]
+
+def _code(domain: Domain, value: Any) -> float:
+    if isinstance(domain, Integer | Real):
+        return position(domain, value)
+    if isinstance(domain, Choice):
+        return float(domain.index(value))
+    return float(sum(1 << i for i in value))  # a subset: its bits as one number
 
 
 class Density:
@@ -130,12 +128,12 @@ def draw_near(
         domain = decision.domain
         if decision.path not in centre:
             return domain.sample(rng)
-        own, width = centre[decision.path], factor * float(width_of[decision.path])
+        own: Any = centre[decision.path]
+        width = factor * float(width_of[decision.path])
         if isinstance(domain, Integer | Real):
-            place = float(domain.features(own)[0])  # type: ignore[arg-type]
-            return _moved(domain, place, width, rng)
+            return _moved(domain, position(domain, own), width, rng)
         if domain.size > 1 and rng.random() < width:
-            return domain.other(own, rng)  # type: ignore[arg-type]
+            own = domain.other(own, rng)
         return own
 
     made = grow(codes.space, value)

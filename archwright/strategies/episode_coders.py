@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 import bisect
-import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from random import Random
-from typing import TYPE_CHECKING, Protocol, TypeAlias
+from typing import TYPE_CHECKING, Any, Protocol, TypeAlias
 
 from archwright.space import Integer, Real, Subset, Value
+from archwright.strategies.vectors import position, value_at
 
 if TYPE_CHECKING:
     from archwright.strategies.episodes import Node
@@ -106,7 +106,7 @@ class Parts:
             low, by = domain.low, domain.step
             self.starts = [
                 bisect.bisect_left(
-                    range(domain.size), k / _N_PARTS, key=lambda i: _share(domain, low + i * by)
+                    range(domain.size), k / _N_PARTS, key=lambda i: position(domain, low + i * by)
                 )
                 for k in range(_N_PARTS)
             ] + [domain.size]
@@ -129,14 +129,14 @@ class Parts:
         if isinstance(self.domain, Integer):
             i = rng.randrange(self.starts[part], self.starts[part + 1])
             return self.domain.low + i * self.domain.step
-        return _real_at(self.domain, (part + rng.random()) / _N_PARTS)
+        return value_at(self.domain, (part + rng.random()) / _N_PARTS)
 
     def part(self, value: int | float) -> int:
         """The number of the sixteenth that holds a value."""
         if isinstance(self.domain, Integer):
             i = (int(value) - self.domain.low) // self.domain.step
             return bisect.bisect_right(self.starts, i) - 1
-        return min(_N_PARTS - 1, int(_N_PARTS * _share(self.domain, value)))
+        return min(_N_PARTS - 1, int(_N_PARTS * position(self.domain, value)))
 
 
 class Bits:
@@ -148,7 +148,7 @@ class Bits:
 
     def value(self, pick: Pick, node: Node, room: Room, rng: Random) -> Value:
         """The value that `pick` chooses (or that a `Reader` knows) for a node."""
-        known = pick.value if isinstance(pick, Reader) else None
+        known: Any = pick.value if isinstance(pick, Reader) else None
         most = min([self.domain.most, *(room[i] for i in node.limits)])
         left = self.domain.allowed
         if left is not None:
@@ -160,7 +160,7 @@ class Bits:
                 allowed = _some([len(taken) + after >= self.domain.low, len(taken) < most])
             else:
                 allowed = _some([any(j not in v for v in left), any(j in v for v in left)])
-            bit = None if known is None else int(j in known)  # type: ignore[operator]
+            bit = None if known is None else int(j in known)
             if _choose(pick, self.step + j, allowed, bit):
                 taken.append(j)
             if left is not None:
@@ -175,16 +175,3 @@ def _some(open_: list[bool]) -> list[int] | None:
 
 def _fits(taken: list[int], room: Room) -> bool:
     return all(a <= b for a, b in zip(taken, room, strict=True))
-
-
-def _share(domain: Real | Integer, value: float) -> float:
-    return domain.features(value)[0]  # type: ignore[arg-type]
-
-
-def _real_at(domain: Real, share: float) -> float:
-    if domain.log:
-        low, high = math.log(domain.low), math.log(domain.high)
-        found = math.exp(low + (high - low) * share)
-    else:
-        found = domain.low + (domain.high - domain.low) * share
-    return min(max(found, domain.low), domain.high)

@@ -7,6 +7,7 @@ from random import Random
 
 from archwright.errors import InputError
 from archwright.strategies.base import random_proposal
+from archwright.strategies.population import check_at_least, check_share
 from archwright.trials import History, Proposal, Trial, dominates
 
 
@@ -55,16 +56,12 @@ class RegularizedEvolution:
     crossover: float = 0.0
 
     def __post_init__(self) -> None:
-        if self.population < 1:
-            raise InputError(f"population must be at least 1, got {self.population}")
+        check_at_least(population=(self.population, 1), n_mutations=(self.n_mutations, 1))
         if not 1 <= self.sample <= self.population:
             raise InputError(
                 f"sample must lie between 1 and population ({self.population}), got {self.sample}"
             )
-        if self.n_mutations < 1:
-            raise InputError(f"n_mutations must be at least 1, got {self.n_mutations}")
-        if not 0 <= self.crossover <= 1:
-            raise InputError(f"crossover must lie between 0 and 1, got {self.crossover}")
+        check_share(crossover=self.crossover)
 
     @classmethod
     def amoebanet(cls) -> RegularizedEvolution:

@@ -20,8 +20,7 @@ from archwright.strategies.bayesian import (
     likeliest,
     propose_by_expected_improvement,
 )
-from archwright.strategies.population import refuse_several
-from archwright.strategies.surrogates import check_counts
+from archwright.strategies.population import check_counts, refuse_several
 from archwright.strategies.vectors import refuse_dynamic
 from archwright.trials import History, Objective, Proposal
 
@@ -75,9 +74,7 @@ class GaussianProcessSearch:
     n_parents: int = 10
 
     def __post_init__(self) -> None:
-        check_counts(
-            n_initial=self.n_initial, n_candidates=self.n_candidates, n_parents=self.n_parents
-        )
+        check_counts(**vars(self))
 
     def check(self, space: Space, objective: Objective) -> None:
         """Refuse several objectives, and a dynamic space."""

@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from random import Random
 
 from archwright.space import Architecture
-from archwright.strategies.base import any_new, remembered
+from archwright.strategies.base import random_proposal, remembered
 from archwright.strategies.pareto_local import ParetoLocalSearch, one_new
 from archwright.trials import History, Proposal, Trial
 
@@ -46,11 +46,10 @@ class LocalSearch:
             neighbour = one_new(history, climb.neighbours(history), rng)
             if neighbour is not None:
                 return Proposal(neighbour, origin="neighbour", parent=climb.best.number)
-        if any(trial.origin == "start" for trial in history.running.values()):
-            architecture = any_new(history, rng)
-            return None if architecture is None else Proposal(architecture, origin="random")
-        architecture = any_new(history, rng)
-        return None if architecture is None else Proposal(architecture, origin="start")
+        proposal = random_proposal(history, rng)
+        if proposal and all(trial.origin != "start" for trial in history.running.values()):
+            return replace(proposal, origin="start")
+        return proposal
 
 
 class _Climb:
@@ -65,19 +64,13 @@ class _Climb:
     def follow(self, history: History) -> None:
         """Read the trials that finished since the last call."""
         for trial in history.complete[self._n_read :]:
-            opens = trial.origin in ("start", "default")
-            belongs = trial.parent in self._members
-            if opens:
+            if self.best is None or trial.origin in ("start", "default"):
                 self._members = {trial.number}
                 self._move(trial)
-            elif self.best is None:
+            elif trial.parent in self._members:
                 self._members.add(trial.number)
-                self._move(trial)
-            elif belongs:
-                self._members.add(trial.number)
-                if history.objective.score(trial.metrics) > history.objective.score(
-                    self.best.metrics
-                ):
+                score = history.objective.score
+                if score(trial.metrics) > score(self.best.metrics):
                     self._move(trial)
         self._n_read = len(history.complete)
 

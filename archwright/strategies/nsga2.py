@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
+from operator import attrgetter
 from random import Random
 
 from archwright.strategies.base import random_proposal
@@ -102,12 +103,8 @@ def _survivors(fronts: list[list[Candidate]], n: int) -> list[Candidate]:
         room = crowding_distances([c.values for c in front])
         for candidate, distance in zip(front, room, strict=True):
             candidate.room = distance
-        front.sort(key=_room, reverse=True)
+        front.sort(key=attrgetter("room"), reverse=True)
         kept += front[: n - len(kept)]
         if len(kept) == n:
             break
     return kept
-
-
-def _room(candidate: Candidate) -> float:
-    return candidate.room

@@ -20,8 +20,7 @@ from archwright.errors import InputError, MissingExtraError
 from archwright.space import Architecture, Space
 from archwright.strategies.base import first_new, random_proposal
 from archwright.strategies.optuna_parameters import Parameters
-from archwright.strategies.population import refuse_several
-from archwright.strategies.surrogates import check_counts
+from archwright.strategies.population import check_counts, refuse_several
 from archwright.trials import History, Objective, Proposal, Trial
 
 MakeSampler = Callable[..., BaseSampler]

@@ -13,8 +13,8 @@ from archwright.predictors.mlp import MlpEnsemble
 from archwright.predictors.vectors import Vectors
 from archwright.space import Space
 from archwright.strategies.base import random_proposal, remembered
-from archwright.strategies.population import refuse_several
-from archwright.strategies.surrogates import Pool, best_trials, check_counts, evidence, settled
+from archwright.strategies.population import check_counts, refuse_several
+from archwright.strategies.surrogates import Pool, best_trials, evidence, settled
 from archwright.strategies.vectors import refuse_dynamic
 from archwright.trials import History, Objective, Proposal, Trial
 

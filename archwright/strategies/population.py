@@ -125,6 +125,13 @@ def check_at_least(**options: tuple[float, float]) -> None:
             raise InputError(f"{name} must be at least {smallest:g}, got {value!r}")
 
 
+def check_counts(least: int = 1, /, **options: Any) -> None:
+    """Refuse an option that is no whole number of at least `least`."""
+    for name, value in options.items():
+        if isinstance(value, bool) or not isinstance(value, int) or value < least:
+            raise InputError(f"{name} must be a whole number of at least {least}, got {value!r}")
+
+
 def check_share(**options: float) -> None:
     """Refuse an option that is no number between 0 and 1."""
     for name, value in options.items():

@@ -8,6 +8,7 @@ from statistics import median
 from typing import Any, Protocol, runtime_checkable
 
 from archwright.errors import InputError, unknown_name
+from archwright.strategies.population import check_counts
 from archwright.trials import History, Objective, Trial
 
 Judge = Callable[[Sequence[Mapping[str, float]]], str | None]
@@ -63,10 +64,7 @@ class MedianStopping:
     n_steps: int = 1
 
     def __post_init__(self) -> None:
-        for name in ("n_trials", "n_steps"):
-            value = getattr(self, name)
-            if isinstance(value, bool) or not isinstance(value, int) or value < 1:
-                raise InputError(f"{name} must be a whole number of at least 1, got {value!r}")
+        check_counts(**vars(self))
 
     def check(self, objective: Objective) -> None:
         """Refuse several objectives: a curve is judged by one."""

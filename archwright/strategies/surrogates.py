@@ -9,8 +9,7 @@ from random import Random
 import numpy as np
 import numpy.typing as npt
 
-from archwright.errors import InputError
-from archwright.space import Architecture
+from archwright.space import Architecture, Space
 from archwright.trials import History, Trial
 
 Scores = npt.NDArray[np.float64]
@@ -73,6 +72,16 @@ def best_trials(history: History, n: int) -> list[Trial]:
     return [history.complete[i] for i in order]
 
 
+def mutated(
+    space: Space, architecture: Architecture, rng: Random, *, more: float = 0.25
+) -> Architecture:
+    """One decision changed, with probability `more` a second one, with its square a third, ..."""
+    n_changed = 1
+    while n_changed < 8 and rng.random() < more:
+        n_changed += 1
+    return space.mutate(architecture, rng=rng, n=n_changed)
+
+
 class Pool:
     """Architectures that were not evaluated before, no two of them canonical duplicates.
 
@@ -109,19 +118,15 @@ class Pool:
     ) -> None:
         """Add up to `n` mutations of trials, each in its turn.
 
-        One decision changes, with probability `more` a second one, with its square a third, and
-        so on: what is near is looked at most, and a space whose near part is known is left all
-        the same.
+        How many decisions change is drawn (see `mutated`): what is near is looked at most, and a
+        space whose near part is known is left all the same.
         """
         turns = itertools.cycle(parents)
 
         def make() -> tuple[Architecture, int | None]:
             parent = next(turns)
-            n_changed = 1
-            while n_changed < 8 and rng.random() < more:
-                n_changed += 1
-            space = self._history.space
-            return space.mutate(parent.architecture, rng=rng, n=n_changed), parent.number
+            child = mutated(self._history.space, parent.architecture, rng, more=more)
+            return child, parent.number
 
         self._fill(n, make)
 
@@ -129,10 +134,3 @@ class Pool:
         wanted, n_vain = len(self) + n, 0
         while len(self) < wanted and n_vain < _MOST_VAIN:
             n_vain = 0 if self.add(*make()) else n_vain + 1
-
-
-def check_counts(**options: int) -> None:
-    """Refuse an option that is no whole number of at least 1."""
-    for name, value in options.items():
-        if isinstance(value, bool) or not isinstance(value, int) or value < 1:
-            raise InputError(f"{name} must be a whole number of at least 1, got {value!r}")

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from random import Random
+from typing import Any
 
 from archwright.space import Architecture, Choice, Decision, Integer, Real, Space, Subset
 from archwright.space.domains import Value
@@ -100,12 +101,11 @@ class Trails:
         return domain.sample_length(length, rng)
 
 
-def _part(domain: Choice | Integer | Real, value: Value) -> int:
+def _part(domain: Choice | Integer | Real, value: Any) -> int:
     """The number of the trail of a value."""
     if isinstance(domain, Choice):
-        return domain.index(value)  # type: ignore[arg-type]
+        return domain.index(value)
     if isinstance(domain, Integer) and domain.size <= N_PARTS:
-        assert isinstance(value, int)
         return (value - domain.low) // domain.step
     low, high = part_of(domain, value)
     return min(int((low + high) / 2 * N_PARTS), N_PARTS - 1)

@@ -10,13 +10,12 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from archwright.errors import InputError
 from archwright.predictors.gp import expected_improvement, normal_scores
-from archwright.predictors.memo import Memo
+from archwright.predictors.memo import Memo, Remembered
 from archwright.space import Architecture, Space
-from archwright.strategies.base import random_proposal
-from archwright.strategies.population import refuse_several
-from archwright.strategies.surrogates import Pool, Scores, best_trials, check_counts, evidence
+from archwright.strategies.base import random_proposal, remembered
+from archwright.strategies.population import check_counts, check_share, refuse_several
+from archwright.strategies.surrogates import Pool, Scores, best_trials, evidence
 from archwright.strategies.vectors import refuse_dynamic
 from archwright.trials import History, Objective, Proposal
 
@@ -72,8 +71,7 @@ class TreeEnsembleSearch:
             n_random=self.n_random,
             n_starts=self.n_starts,
         )
-        if not 0 <= self.random_share <= 1:
-            raise InputError(f"random_share must lie between 0 and 1, got {self.random_share!r}")
+        check_share(random_share=self.random_share)
 
     def check(self, space: Space, objective: Objective) -> None:
         """Refuse several objectives, and a dynamic space."""
@@ -144,16 +142,8 @@ class TreeEnsembleSearch:
     def _rows(
         self, history: History, architectures: Sequence[Architecture]
     ) -> npt.NDArray[np.float32]:
-        known = history.memory.setdefault(self, {})
-        rows = []
-        for architecture in architectures:
-            row = known.get(architecture)
-            if row is None:
-                if len(known) > 20_000:
-                    known.clear()
-                row = known[architecture] = history.space.encode(architecture)
-            rows.append(row)
-        return np.asarray(rows, dtype=np.float32)
+        known = remembered(history, self, lambda: Remembered(history.space.encode))
+        return np.asarray([known[architecture] for architecture in architectures], np.float32)
 
 
 class _Forest:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable, Sequence
+from typing import Any
 
 from archwright.errors import InputError, SpaceError
 from archwright.space import Architecture, Choice, Decision, Integer, Real, Space, Subset
@@ -142,26 +143,29 @@ def value_at(domain: Choice | Integer | Real, x: float) -> Value:
     return domain.low + i * domain.step if isinstance(domain, Integer) else domain.values_[i]
 
 
-def part_of(domain: Choice | Integer | Real, value: Value) -> tuple[float, float]:
+def position(domain: Integer | Real, value: Any) -> float:
+    """Where a value lies in its range, from 0 to 1: on the logarithm where the domain says so."""
+    return domain.features(value)[0]
+
+
+def part_of(domain: Choice | Integer | Real, value: Any) -> tuple[float, float]:
     """The part of [0, 1] that belongs to a value; both ends are the same for a Real.
 
     >>> part_of(Choice(("a", "b")), "b")
     (0.5, 1.0)
     """
     if isinstance(domain, Choice):
-        i = domain.index(value)  # type: ignore[arg-type]
+        i = domain.index(value)
         return i / domain.size, (i + 1) / domain.size
-    assert isinstance(value, int | float)
     if isinstance(domain, Real):
-        x = domain.features(value)[0]
+        x = position(domain, value)
         return x, x
     if domain.log:
         a, b = _log_ends(domain)
-        assert isinstance(value, int)
         low = 0.0 if value == domain.low else (math.log(value - domain.step / 2) - a) / (b - a)
         high = 1.0 if value == domain.last else (math.log(value + domain.step / 2) - a) / (b - a)
         return low, high
-    i = (int(value) - domain.low) // domain.step
+    i = (value - domain.low) // domain.step
     return i / domain.size, (i + 1) / domain.size
 
 

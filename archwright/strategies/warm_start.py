@@ -13,6 +13,7 @@ from archwright.errors import InputError
 from archwright.space import Architecture, Space
 from archwright.strategies.base import Strategy
 from archwright.strategies.fidelity import multi_fidelity
+from archwright.strategies.population import check_counts
 from archwright.trials import History, Objective, Proposal, Result
 
 N_FIRST = 10
@@ -56,12 +57,8 @@ class CheapScores:
     def __post_init__(self) -> None:
         if not callable(self.score):
             raise InputError(f"score must be a function architecture -> number, got {self.score!r}")
-        for name, least in (("n", 1), ("pool", 1), ("distance", 0)):
-            value = getattr(self, name)
-            if isinstance(value, bool) or not isinstance(value, int) or value < least:
-                raise InputError(
-                    f"{name} must be a whole number of at least {least}, got {value!r}"
-                )
+        check_counts(n=self.n, pool=self.pool)
+        check_counts(0, distance=self.distance)
 
     def __repr__(self) -> str:
         name = getattr(self.score, "__qualname__", type(self.score).__name__)
