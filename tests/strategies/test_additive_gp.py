@@ -1,3 +1,4 @@
+from functools import partial
 from random import Random
 
 import numpy as np
@@ -11,7 +12,7 @@ from archwright.testing import check_strategy
 from archwright.trials import History, Objective, Trial
 from tests.strategies.problems import ONE, TWO, bests, run
 
-LIGHT = AdditiveGP(n_candidates=60, rounds=2)
+light = partial(AdditiveGP, n_candidates=60, rounds=2)
 
 
 def layers(n=8):
@@ -42,18 +43,18 @@ def measured(a):
 
 
 def test_conformance():
-    check_strategy(lambda: LIGHT, n_trials=10)
+    check_strategy(light, n_trials=10)
 
 
 def test_beats_random_search_on_a_conditional_space():
-    ours = bests(lambda: LIGHT, layers(), 30, seeds=3, evaluate=measured)
+    ours = bests(light, layers(), 30, seeds=3, evaluate=measured)
     theirs = bests(RandomSearch, layers(), 90, seeds=3, evaluate=measured)
     assert min(ours) > max(theirs)  # with a third of the evaluations
 
 
 def test_keeps_to_a_limit_that_it_has_met():
     objective = Objective.of(maximize="score", limits={"cost": 60})
-    history = run(LIGHT, layers(), 40, objective=objective, evaluate=measured)
+    history = run(light(), layers(), 40, objective=objective, evaluate=measured)
     broken = [t.state == "infeasible" for t in history.trials]
     by_chance = [cost(layers().sample(seed=s)) > 60 for s in range(300)]
     # The score draws towards the wide, which the limit forbids.
@@ -98,15 +99,15 @@ def test_of_many_the_best_and_the_latest_are_learnt_from():
 
 def test_what_runs_is_counted_with():
     space = layers(4)
-    history = run(LIGHT, space, 12, evaluate=measured)
-    first = LIGHT.propose(history, Random(7))
+    history = run(light(), space, 12, evaluate=measured)
+    first = light().propose(history, Random(7))
     history.start(Trial(12, first.architecture, "running"))
-    second = LIGHT.propose(history, Random(7))
+    second = light().propose(history, Random(7))
     assert second.architecture != first.architecture
 
 
 def test_two_objectives_give_a_front_from_end_to_end():
-    history = run(LIGHT, layers(), 40, objective=TWO, evaluate=measured)
+    history = run(light(), layers(), 40, objective=TWO, evaluate=measured)
     costs = [t.metrics["cost"] for t in history.front]
     assert len(costs) >= 5
     assert min(costs) <= 24 < 100 <= max(costs)

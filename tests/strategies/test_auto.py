@@ -10,13 +10,14 @@ from archwright.strategies import Auto
 from archwright.strategies.additive_gp import AdditiveGP
 from archwright.strategies.evolution import RegularizedEvolution
 from archwright.testing import check_strategy
-from archwright.trials import History, Objective, Trial
+from archwright.trials import History, Trial
+from tests.strategies.problems import ONE, flat
 
-SPACE = Space({f"d{i}": Choice(range(4)) for i in range(5)})
+SPACE = flat(5, 4)
 
 
 def _history(n, space=SPACE):
-    history = History(space, Objective.of(maximize="score"))
+    history = History(space, ONE)
     for number in range(n):
         architecture = space.sample(seed=number)
         if history.is_new(architecture):
