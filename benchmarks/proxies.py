@@ -1,7 +1,7 @@
-"""The numbers in docs/proxies.md: which zero-cost proxies to trust, and what they cost.
+"""Which zero-cost proxies to trust, and what they cost: see docs/proxies.md.
 
 python benchmarks/proxies.py --n 100                    # agreement with accuracy, all proxies
-python benchmarks/proxies.py --n 500 --names combination
+python benchmarks/proxies.py --n 341 --skip 199 --names combination --batch 32 --seeds 2
 python benchmarks/proxies.py --cost                     # in plain forward and backward passes
 
 Cells are drawn from the 6,466 distinct ones of NAS-Bench-201 with seed 0; the first n of them are
@@ -30,6 +30,7 @@ from scipy.stats import spearmanr
 
 from archwright.benchmarks.nasbench201 import EDGES, OPS, PATHS, distinct
 from archwright.proxies import COMBINATION, GROUPS, HOWS, PROXIES, aggregate, agreement, score
+from archwright.proxies.registry import resolve, upward
 from archwright.zoo import build_space
 
 SHAPE = (3, 32, 32)
@@ -93,8 +94,7 @@ def report(frame: pd.DataFrame, rows: list[int], found: list[dict], names: list[
     """Print agreement with accuracy, proxy by proxy and for combinations."""
     lines = {}
     for name in names:
-        sign = 1 if PROXIES[name].larger_is_better else -1
-        lines[name] = [sign * s.get(name, float("nan")) for s in found]
+        lines[name] = [upward(s, name) for s in found]
     combinations = {"combination": COMBINATION} | GROUPS
     for label, members in combinations.items():
         if set(members) <= set(names):
@@ -172,6 +172,7 @@ def main() -> None:
     """Parse, compute, print."""
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--n", type=int, default=None, help="cells (100; for --cost 5)")
+    parser.add_argument("--skip", type=int, default=0, help="leave out so many of them, the first")
     parser.add_argument("--names", default="all", help="proxies, groups, all, fast or combination")
     parser.add_argument("--batch", type=int, default=64)
     parser.add_argument("--seeds", type=int, default=1, help="initialisations to average over")
@@ -189,7 +190,7 @@ def main() -> None:
         cost(frame, options)
         return
     torch.set_num_threads(1)
-    rows = sample(frame, options.n or 100)
+    rows = sample(frame, options.n or 100)[options.skip :]
     if options.names == "all":
         names = list(PROXIES)
     elif options.names == "fast":
@@ -197,8 +198,6 @@ def main() -> None:
     elif options.names == "combination":
         names = [*dict.fromkeys([*COMBINATION, "flops", "n_layers"])]
     else:
-        from archwright.proxies.registry import resolve
-
         names = resolve(options.names.split(","))
     report(frame, rows, scored(frame, rows, names, options), names)
 

@@ -88,8 +88,10 @@ def test_duplicates_answer_the_same(space):
     a, b = (space.check(given | pool) for given in (first, second))
     assert space.canonical(a) != space.canonical(b)  # the unused node is an output, too
     c = space.check(first | pool | {"cell/3/inputs": (0,)})
-    d = space.check(first | pool | {"cell/3/inputs": (0,), "cell/2/op": "skip"})
+    d = space.check(second | pool | {"cell/3/inputs": (1,)})
+    assert c != d
     assert benchmark.read(c) == benchmark.read(d)
+    assert benchmark.read(c) != benchmark.read(a)
 
 
 def test_the_mean_is_of_the_three_seeds(space):
