@@ -16,6 +16,7 @@ from optuna.distributions import (
 )
 
 from archwright.space import Architecture, Choice, Decision, Integer, Real, Space, Subset
+from archwright.strategies.vectors import grow
 
 _MOST_LISTED = 256
 
@@ -107,13 +108,7 @@ class Parameters:
             trial: of a study whose sampler suggests.
             rng: mends subsets of a wrong size.
         """
-        values: dict[str, Any] = {}
-        pending = list(reversed(self._space.decisions))
-        while pending:
-            decision = pending.pop()
-            value = values[decision.path] = self._value(trial, decision, rng)
-            pending += reversed(list(decision.live(value)))
-        made = Architecture(values)
+        made = Architecture(grow(self._space, lambda decision: self._value(trial, decision, rng)))
         return None if self._space.why_not(made) else self._space.check(made)
 
     def _value(self, trial: optuna.Trial, decision: Decision, rng: Random) -> Any:
