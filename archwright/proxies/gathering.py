@@ -61,28 +61,34 @@ class Gatherer:
         if heard.output.dim() < 2 or len(heard.output) != self.batch:
             return
         if heard.kind == "activation":
-            if "fisher" in self.hears and heard.output.data_ptr() in self._open:
-                # It worked in place: what the layer had put out is gone, but for this copy.
-                self._open.pop(heard.output.data_ptr())[0] = heard.input.detach()
-            if "kernel" in self.hears:
-                self._kernel(heard.input)
-            with torch.no_grad():
-                if "codes" in self.hears:
-                    self.gathered.codes.append(sample_codes(heard.input))
-                if "ranks" in self.hears:
-                    for x in (heard.input, heard.output):
-                        self.gathered.ranks.append(effective_rank(as_rows(x, self._last)))
+            self._activation(heard)
         if heard.kind == "layer" and "fisher" in self.hears and heard.output.requires_grad:
             self._fisher(heard)
         if "correlations" in self.hears:
-            with torch.no_grad():
-                found = [
-                    least_correlation(as_rows(heard.output[i : i + 1], self._last).T)
-                    for i in range(min(N_CORRELATED, self.batch))
-                ]
-                known = [value for value in found if value is not None]
-                if known:
-                    self.gathered.correlations.append(torch.stack(known).mean())
+            self._correlations(heard.output)
+
+    def _activation(self, heard: Heard) -> None:
+        if "fisher" in self.hears and heard.output.data_ptr() in self._open:
+            # It worked in place: what the layer had put out is gone, but for this copy.
+            self._open.pop(heard.output.data_ptr())[0] = heard.input.detach()
+        if "kernel" in self.hears:
+            self._kernel(heard.input)
+        with torch.no_grad():
+            if "codes" in self.hears:
+                self.gathered.codes.append(sample_codes(heard.input))
+            if "ranks" in self.hears:
+                for x in (heard.input, heard.output):
+                    self.gathered.ranks.append(effective_rank(as_rows(x, self._last)))
+
+    @torch.no_grad()
+    def _correlations(self, x: torch.Tensor) -> None:
+        found = [
+            least_correlation(as_rows(x[i : i + 1], self._last).T)
+            for i in range(min(N_CORRELATED, self.batch))
+        ]
+        known = [value for value in found if value is not None]
+        if known:
+            self.gathered.correlations.append(torch.stack(known).mean())
 
     def _kernel(self, x: torch.Tensor) -> None:
         known = self._products.get(id(x))

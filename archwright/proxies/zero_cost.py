@@ -141,11 +141,12 @@ class ZeroCost:
         Raises:
             InputError: there are none, or no proxy has a value on any.
         """
+        n = whole_number("n", n)
         every = [space.check(a) for a in architectures]
         table = self.scores(space, every)
         ranks = aggregate(table, self._defined(table), how=self.how or HOWS[0])
         order = sorted(range(len(every)), key=lambda i: -ranks[i])
-        return [every[i] for i in order[: whole_number("n", n)]]
+        return [every[i] for i in order[:n]]
 
     @property
     def objective(self) -> Objective:

@@ -122,6 +122,8 @@ def test_what_cannot_be(space):
         ZeroCost(["flops"]).scores(space, [space.default])
     with pytest.raises(InputError, match="plain Space of values"):
         ZeroCost(["flops"]).scores(aw.Space({"a": aw.choice([1, 2])}), [{"a": 1}])
+    with pytest.raises(InputError, match="n must be a whole number"):  # before anything is scored
+        ZeroCost(["flops"]).keep(space, [space.default], 0)
     with pytest.raises(InputError, match="unknown way to rank"):
         ZeroCost(how="best")
 
