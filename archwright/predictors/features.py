@@ -36,6 +36,7 @@ from archwright.predictors.graphs import (
     paths_outside_cells,
     paths_within,
 )
+from archwright.predictors.memo import Remembered
 from archwright.space import Choice, Domain, Integer, Real, Space, Subset
 from archwright.space.cells import CellGraph
 
@@ -85,9 +86,8 @@ class Features:
             path: (space.decision(path).domain, repeated[_template(path)] > 1 and path in outside)
             for path in space.paths
         }
-        self._values: dict[tuple[str, Any], tuple[tuple[Name, float], ...]] = {}
         self._cells = [(cell, paths_within(space, cell.paths)) for cell in space.cells]
-        self._parts: dict[tuple[Any, ...], Sparse] = {}
+        self._told = Remembered(self._tell)
         rng = Random(0)
         sample = [self._read(space.sample(rng=rng)) for _ in range(N_REFERENCE)]
         columns: list[Name] = []
@@ -107,6 +107,9 @@ class Features:
         self.names = tuple(": ".join(name) for name in columns)
         self._scales = np.array(scales)
         self._place = {name: i for i, name in enumerate(columns)}
+        self._values = Remembered(self._value)
+        # Most candidates share a cell with another one.
+        self._parts = Remembered(self._part, most=MOST_REMEMBERED)
 
     def encode(self, architectures: Iterable[Mapping[str, Any]]) -> Matrix:
         """The features, one row each, shape (n, n_features).
@@ -117,47 +120,42 @@ class Features:
         listed = list(architectures)
         found = np.zeros((len(listed), len(self.names)))
         for row, architecture in zip(found, listed, strict=True):
-            places, values = self._sparse(self._decisions(architecture))
-            row[places] = values
-            for i in range(len(self._cells)):
-                places, values = self._part(i, architecture)
+            sums = [0.0] * len(self.names)
+            for decided in architecture.items():
+                for place, amount in self._values[decided]:
+                    sums[place] += amount
+            row[:] = sums
+            row *= self._scales
+            for i, (_, paths) in enumerate(self._cells):
+                own = ((path, architecture[path]) for path in paths if path in architecture)
+                places, values = self._parts[i, *own]
                 row[places] = values
         return found
 
-    def _part(self, i: int, architecture: Mapping[str, Any]) -> Sparse:
-        # Most candidates share a cell with another one: what was read of it is remembered.
-        cell, paths = self._cells[i]
-        own = {path: architecture[path] for path in paths if path in architecture}
-        key = (i, *own.items())
-        part = self._parts.get(key)
-        if part is None:
-            if len(self._parts) >= MOST_REMEMBERED:
-                self._parts.clear()
-            part = self._parts[key] = self._sparse(_cell(cell, own))
-        return part
-
-    def _sparse(self, row: Row) -> Sparse:
+    def _value(self, decided: tuple[str, Any]) -> list[tuple[int, float]]:
+        """Where a decision's value counts, and how much."""
         place = self._place
-        known = [(place[name], value) for name, value in row.items() if name in place]
+        return [(place[name], amount) for name, amount in self._told[decided] if name in place]
+
+    def _part(self, key: tuple[Any, ...]) -> Sparse:
+        """Where a cell counts, and how much: its number, then what is decided in it."""
+        row = _cell(self._cells[key[0]][0], dict(key[1:]))
+        known = [(self._place[name], value) for name, value in row.items() if name in self._place]
         places = np.array([i for i, _ in known], dtype=np.intp)
         return places, np.array([value for _, value in known]) * self._scales[places]
 
-    def _decisions(self, architecture: Mapping[str, Any]) -> Row:
-        row: Row = {}
-        for path, value in architecture.items():
-            own = self._values.get((path, value))
-            if own is None:
-                domain, repeated = self._plain[path]
-                found = _decision(path, domain, value)
-                own = tuple(found + (_counts(_template(path), domain, value) if repeated else []))
-                if not isinstance(domain, Real):
-                    self._values[path, value] = own
-            for name, amount in own:
-                row[name] = row.get(name, 0.0) + amount
-        return row
+    def _tell(self, decided: tuple[str, Any]) -> list[tuple[Name, float]]:
+        """What a decision's value says."""
+        path, value = decided
+        domain, repeated = self._plain[path]
+        found = _decision(path, domain, value)
+        return found + _counts(_template(path), domain, value) if repeated else found
 
     def _read(self, architecture: Mapping[str, Any]) -> Row:
-        row = self._decisions(architecture)
+        row: Row = {}
+        for decided in architecture.items():
+            for name, amount in self._told[decided]:
+                row[name] = row.get(name, 0.0) + amount
         for cell, _ in self._cells:
             row.update(_cell(cell, architecture))
         return row
