@@ -144,16 +144,13 @@ def test_a_search_finds_a_good_cell():
     assert (every > accuracy).mean() < 0.01
 
 
-def test_it_loads_quickly_and_without_torch():
+def test_it_loads_without_what_is_slow_to_import():
     code = (
-        "import sys, time; import numpy, archwright.benchmarks; start = time.process_time(); "
-        "from archwright.benchmarks.digits_cells import DigitsCells; DigitsCells(); "
-        "print(time.process_time() - start, 'torch' in sys.modules, 'pandas' in sys.modules)"
+        "import sys; from archwright.benchmarks.digits_cells import DigitsCells; DigitsCells(); "
+        "print(*sorted({'torch', 'pandas', 'scipy', 'sklearn', 'optuna'} & set(sys.modules)))"
     )
     run = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
-    seconds, *loaded = run.stdout.split()
-    assert float(seconds) < 0.3
-    assert loaded == ["False", "False"]
+    assert run.stdout.split() == []
 
 
 def test_it_is_small():
