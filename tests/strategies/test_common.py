@@ -1,6 +1,7 @@
 """What holds for many strategies alike, whatever they are made of."""
 
 import math
+from random import Random
 from statistics import median
 
 import pytest
@@ -38,10 +39,12 @@ from tests.strategies.problems import (
     bests,
     everything,
     flat,
+    history_of,
     metrics_of,
     replays,
     run,
     run_abreast,
+    running,
     space_named,
     three,
     total,
@@ -134,6 +137,18 @@ def test_every_kind_of_decision_and_workers(kind, options, origin, objective):
     history = run_abreast(kind(**options), everything(), 60, objective=objective)
     assert {t.origin for t in history.trials} == {"random", origin}
     assert replays(lambda: kind(**options), history)
+
+
+@pytest.mark.parametrize("kind", [DifferentialEvolution, ParticleSwarm])
+def test_children_under_way_count(kind):
+    history = history_of(flat(), [(flat().sample(seed=i), i + 1) for i in range(4)])
+    strategy = kind(population=4)
+    targets = []
+    for number in range(4, 8):
+        proposal = strategy.propose(history, Random(number))
+        targets.append(proposal.parent)
+        history.start(running(number, proposal))
+    assert targets == [0, 1, 2, 3]
 
 
 @pytest.mark.parametrize(

@@ -5,7 +5,7 @@ import pytest
 from archwright.strategies import DifferentialEvolution
 from archwright.strategies.differential_evolution import ORIGIN, trial_point
 from archwright.trials import Trial
-from tests.strategies.problems import flat, history_of, memory_of, running
+from tests.strategies.problems import flat, history_of, memory_of
 
 
 def test_the_equation():
@@ -60,13 +60,3 @@ def test_members_take_turns_and_children_replace_them_when_as_good():
     assert members(history) == [7, 1, 2, 3]
     add(history, 8, None, 5.0, origin="random")  # no child: takes the place of the worst
     assert members(history) == [7, 8, 2, 3]
-
-
-def test_children_under_way_count():
-    history, strategy = start(), DifferentialEvolution(population=4)
-    targets = []
-    for number in range(4, 8):
-        proposal = strategy.propose(history, Random(number))
-        targets.append(proposal.parent)
-        history.start(running(number, proposal))
-    assert targets == [0, 1, 2, 3]

@@ -1,5 +1,7 @@
 from random import Random
 
+import pytest
+
 from archwright.strategies import RegularizedEvolution
 from tests.strategies.problems import flat, history_of, zoo
 
@@ -33,3 +35,14 @@ def test_parents_come_from_the_youngest_only_whatever_the_length():
     assert min(parents) == 4980
     assert parents.count(4980) > 50
     assert strategy not in history.memory
+
+
+@pytest.mark.parametrize(("crossover", "low", "high"), [(0.0, 0, 0), (1.0, 10, 30)])
+def test_children_of_two_parents_where_asked_for(crossover, low, high):
+    space = flat(n=8, k=5)
+    history = history_of(space, [(dict.fromkeys(space.paths, value), 1) for value in (0, 4)])
+    strategy = RegularizedEvolution(population=2, sample=1, crossover=crossover)
+    children = [strategy.propose(history, Random(i)).architecture.values() for i in range(40)]
+    # A mutation alone changes one value; the mate is the parent itself half of the time.
+    mixed = sum(min(list(child).count(0), list(child).count(4)) > 1 for child in children)
+    assert low <= mixed <= high

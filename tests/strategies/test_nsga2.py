@@ -61,6 +61,13 @@ def test_parents_win_by_front_then_by_room():
     assert shares[1] > shares[4]
 
 
+def test_ends_of_a_front_win_alike():
+    strategy = NSGA2(population=2)
+    history = at([(0, 0), (10, 10)])
+    parents = [strategy.propose(history, Random(i)).parent for i in range(400)]
+    assert 0.42 < parents.count(0) / 400 < 0.58  # were the first to win a tie: 0.75
+
+
 def test_limits_lead_into_the_region_that_keeps_them():
     objective = Objective.of(maximize="score", minimize="cost", limits={"size": (20, 24)})
 

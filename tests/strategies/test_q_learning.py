@@ -78,6 +78,14 @@ def test_epsilon_follows_the_published_schedule():
     ]
 
 
+def test_what_is_being_evaluated_counts_for_epsilon(monkeypatch):
+    seen = []
+    monkeypatch.setattr(QLearner, "new", lambda self, history, rng, epsilon: seen.append(epsilon))
+    strategy = QLearning(horizon=27)
+    run_abreast(strategy, flat(), 20)
+    assert seen == [strategy.epsilon(n) for n in range(20)]
+
+
 def test_epsilon_one_draws_each_new_option_evenly():
     space = Space({"a": Choice(range(4))})
     learner = QLearner(QLearning(), space, ONE)
