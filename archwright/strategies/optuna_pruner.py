@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from archwright.errors import InputError
-from archwright.strategies.stopping import Judge, check_single
+from archwright.strategies.stopping import Judge, check_single, warn_without_curves
 from archwright.trials import History, Objective, Trial
 
 
@@ -62,6 +62,7 @@ class OptunaPruner:
     def prepare(self, history: History, trial: Trial) -> Judge | None:
         """See `Stopping.prepare`."""
         goal = history.objective.primary
+        warn_without_curves(history, goal.metric)
         memory = history.memory.setdefault((OptunaPruner, id(self)), {"n_read": 0, "study": None})
         if memory["study"] is None:
             memory["study"] = _study(self.pruner, goal.maximize, ())

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import warnings
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from statistics import median
@@ -73,6 +74,7 @@ class MedianStopping:
     def prepare(self, history: History, trial: Trial) -> Judge | None:
         """See `Stopping.prepare`."""
         goal = history.objective.primary
+        warn_without_curves(history, goal.metric)
         memory = history.memory.setdefault(self, {"n_read": 0, "averages": []})
         for done in history.trials[memory["n_read"] :]:
             if done.state == "complete":
@@ -148,7 +150,39 @@ def check_single(objective: Objective) -> None:
         )
 
 
-STOPPING: dict[str, Callable[[], Stopping]] = {"median": MedianStopping}
+N_SILENT = 3
+
+
+def warn_without_curves(history: History, metric: str) -> None:
+    """Warn, once a search, when its first complete trials reported nothing to be judged by.
+
+    A rule can do nothing then: the evaluator reports no curve, or not the metric that is searched
+    for.
+    """
+    if history.memory.get("warned without curves") or len(history.complete) < N_SILENT:
+        return
+    history.memory["warned without curves"] = True
+    first = history.complete[:N_SILENT]
+    if any(metric in point for trial in first for point in trial.curve):
+        return
+    names = sorted({k for trial in first for point in trial.curve for k in point if k != "step"})
+    got = f"reports {', '.join(names)} only" if names else "reports no curve"
+    warnings.warn(
+        f"stopping= has nothing to judge by: the evaluator {got} in its first {N_SILENT} "
+        f"complete trials; call candidate.report(step, {metric}=...) after each epoch, or leave "
+        "stopping out",
+        stacklevel=2,
+    )
+
+
+def _curve() -> Stopping:
+    # Imported when it is asked for: it needs numpy, and the predictors.
+    from archwright.strategies.curve_stopping import CurveStopping
+
+    return CurveStopping()
+
+
+STOPPING: dict[str, Callable[[], Stopping]] = {"curve": _curve, "median": MedianStopping}
 
 
 def as_stopping(given: Any) -> Stopping | None:
