@@ -139,12 +139,15 @@ class OptunaLedger:
 
     def keep(self, name: str, value: Any) -> Any:
         """See `Ledger.keep`."""
-        key = f"{RECORD}.{name}"
-        kept = self._study.user_attrs.get(key)
-        if kept is not None:
-            return json.loads(kept)
-        self._study.set_user_attr(key, json.dumps(value))
-        return None
+        kept = self.find(name)
+        if kept is None:
+            self._study.set_user_attr(f"{RECORD}.{name}", json.dumps(value))
+        return kept
+
+    def find(self, name: str) -> Any:
+        """See `Ledger.find`."""
+        kept = self._study.user_attrs.get(f"{RECORD}.{name}")
+        return None if kept is None else json.loads(kept)
 
     def _open(self, storage: str | Path) -> BaseStorage:
         try:

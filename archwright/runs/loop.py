@@ -14,7 +14,7 @@ from typing import Any
 from archwright.errors import InputError, TimeLimitExceeded, WorkerDied
 from archwright.evaluators import Candidate, EvaluatorLike, Outcome, run_evaluation, text_of
 from archwright.executors import Executor, InProcess
-from archwright.ledger import Ledger, MemoryLedger
+from archwright.ledger import KeptValues, Ledger, MemoryLedger
 from archwright.runs.checkpoints import Checkpoints
 from archwright.runs.progress import Progress
 from archwright.runs.worker import Job
@@ -102,6 +102,8 @@ class Loop:
     n_forgiven: int = 0
 
     def __post_init__(self) -> None:
+        self.history.costs = self.costs
+        self.history.kept = KeptValues(self.ledger)
         self._retry = list(self.retry)
         self._n_counted = sum(t.state != "infeasible" for t in self.history.trials)
         self._n_vain, self._least_excess, self._nearest_at = 0, math.inf, 0

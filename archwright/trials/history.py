@@ -3,14 +3,24 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Iterable, Iterator, Sequence
-from typing import Any
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from typing import Any, Protocol
 
 from archwright.errors import InputError
 from archwright.space import Architecture, Space
 from archwright.trials.objective import Objective
 from archwright.trials.pareto import pareto_front
 from archwright.trials.trial import Trial
+
+
+class Kept(Protocol):
+    """JSON values kept under names: a dictionary, or what writes them into a ledger."""
+
+    def get(self, name: str, /) -> Any:
+        """The value under a name, or None."""
+        ...
+
+    def __setitem__(self, name: str, value: Any, /) -> None: ...
 
 
 class History:
@@ -63,6 +73,12 @@ class History:
         self.seen: set[Architecture] = set()
         self.memory: dict[Any, Any] = {}
         """Room for strategies' caches; holds nothing that the trials do not determine."""
+        self.kept: Kept = {}
+        """JSON values that the trials determine but that were dear to compute: beside the trials
+        in a search's ledger, so that a resumed search finds them."""
+        self.costs: Callable[[Architecture], Mapping[str, float]] | None = None
+        """What goals and limits name of an architecture's costs, computed without training; None
+        where nothing is known."""
         self._next = 0
         self._best: int | None = None
         self._best_level = -math.inf
