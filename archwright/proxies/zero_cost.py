@@ -143,10 +143,22 @@ class ZeroCost:
         """
         n = whole_number("n", n)
         every = [space.check(a) for a in architectures]
-        table = self.scores(space, every)
-        ranks = aggregate(table, self._defined(table), how=self.how or HOWS[0])
+        ranks = self.rank(space, every)
         order = sorted(range(len(every)), key=lambda i: -ranks[i])
         return [every[i] for i in order[:n]]
+
+    def rank(self, space: Space, architectures: Sequence[Mapping[str, Any]]) -> list[float]:
+        """A number for each of some architectures, larger is better, from its place among them.
+
+        Args:
+            space: the space of networks.
+            architectures: what to rank.
+
+        Raises:
+            InputError: no proxy has a value on any.
+        """
+        table = self.scores(space, architectures)
+        return [float(v) for v in aggregate(table, self._defined(table), how=self.how or HOWS[0])]
 
     @property
     def objective(self) -> Objective:
