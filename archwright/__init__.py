@@ -28,7 +28,15 @@ _HOMES = {
         "UnknownNameError",
     ),
     "archwright.space": ("Architecture", "Space"),
-    "archwright.trials": ("History", "Limit", "Objective", "Proposal", "Result", "Trial"),
+    "archwright.trials": (
+        "Fidelity",
+        "History",
+        "Limit",
+        "Objective",
+        "Proposal",
+        "Result",
+        "Trial",
+    ),
     "archwright.nn": (
         "Elastic",
         "ModelSpace",

@@ -9,6 +9,8 @@ from typing import TYPE_CHECKING, Any
 
 from archwright.errors import InputError
 from archwright.space import Architecture, Space
+from archwright.trials import Fidelity
+from archwright.trials.fidelity import IN_FULL
 
 if TYPE_CHECKING:
     from torch import nn
@@ -33,6 +35,8 @@ class Candidate:
         number: the trial's number.
         seed: what to seed the evaluation with.
         budget: how much to spend, in the evaluator's own unit; None: in full.
+        fidelity: the shares of a full evaluation that this one takes; `Fidelity()`: in full. A
+            share of epochs is one of `budget`.
         seconds: wall-clock seconds that it may take, or None.
         device: torch device to run on, such as "cpu" or "cuda:0".
         n_threads: threads that it may use, or None for torch's own number.
@@ -71,12 +75,14 @@ class Candidate:
         previous: str | Path | None = None,
         previous_budget: float | None = None,
         judge: Judge | None = None,
+        fidelity: Fidelity | None = None,
     ) -> None:
         self.space = space
         self.architecture = architecture
         self.number = number
         self.seed = seed
         self.budget = budget
+        self.fidelity = IN_FULL if fidelity is None else fidelity
         self.seconds = seconds
         self.device = device
         self.n_threads = n_threads

@@ -234,6 +234,8 @@ class OptunaLedger:
         goals = {goal.metric for goal in self._objective.goals}
         attributes |= {k: v for k, v in trial.metrics.items() if k not in goals and k != RECORD}
         attributes |= {"seconds": trial.seconds, "origin": trial.origin}
+        if trial.fidelity is not None:
+            attributes["fidelity"] = str(trial.fidelity)
         if trial.error:
             attributes["error"] = trial.error.strip().splitlines()[-1][:1000]
         return attributes

@@ -22,7 +22,8 @@ from archwright.space import Architecture
 from archwright.strategies import Strategy
 from archwright.strategies.fidelity import multi_fidelity
 from archwright.strategies.stopping import Stopping
-from archwright.trials import History, Objective, Proposal, Trial
+from archwright.trials import Fidelity, History, Objective, Proposal, Trial
+from archwright.trials.fidelity import as_fidelity
 
 Costs = Callable[[Architecture], Mapping[str, float]]
 
@@ -67,6 +68,9 @@ class Loop:
         costs: what is computed of an architecture without training it.
         job: how a worker process gets at the evaluator; None runs evaluations in this process.
         budget: given to trials whose proposal names none.
+        fidelity: the same, the shares of a full evaluation.
+        check_fidelity: called with each fidelity below full before its first trial; raises where
+            the evaluator does not know it.
         grace: seconds after the deadline that the first evaluation to succeed may take.
         end_by: asked after each trial for an earlier deadline, such as one that leaves the winner
             so far the time for its final training.
@@ -95,6 +99,8 @@ class Loop:
     progress: Progress | None = None
     phase: str = "search"
     budget: float | None = None
+    fidelity: Fidelity | None = None
+    check_fidelity: Callable[[Fidelity], None] | None = None
     grace: float = 0.0
     end_by: Callable[[History], float] | None = None
     stopping: Stopping | None = None
@@ -113,8 +119,11 @@ class Loop:
         self._durations: list[float] = []
         self._calls: dict[Future[Any], tuple[Trial, float]] = {}
         self._metric = self.history.objective.primary.metric
+        self._allowed: set[Fidelity] = set()
         self._last_event = 0.0
         self._staged = multi_fidelity(self.strategy)
+        if self._staged is not None and not self._staged.budgets(self.history):
+            self._staged = None  # the evaluator knows no budgets, and the strategy does without
         self._kept = (
             None
             if self._staged is None or self.checkpoints is None
@@ -222,6 +231,7 @@ class Loop:
             seed=rng.getrandbits(31),
             started=self.clock.now(),
             continues=proposal.continues,
+            fidelity=self._fidelity_of(proposal),
         )
         if self.costs is None:
             return trial
@@ -262,9 +272,7 @@ class Loop:
     def _propose(self, rng: Random) -> Proposal | None:
         for proposal in self.first:
             if self.history.is_new(proposal.architecture):
-                if self._staged is None or proposal.budget is not None:
-                    return proposal
-                return _with(proposal, budget=self._staged.entry_budget(self.history))
+                return self._entering(proposal)
         if self._n_vain >= N_VAIN_BEFORE_REPAIR and self._n_vain % 2:
             repaired = self._repair(rng)
             if repaired is not None:
@@ -295,6 +303,9 @@ class Loop:
             except InputError as error:
                 error.add_note(f"proposed by the strategy {name}")
                 raise
+            fidelity = self._fidelity_of(proposal)
+            if fidelity is not None:
+                self._check(fidelity)
             if self.history.is_new(architecture) or self._goes_further(proposal, architecture):
                 return _with(proposal, architecture=architecture)
         raise InputError(
@@ -307,7 +318,7 @@ class Loop:
         """Whether a known architecture is proposed with more than it ever had."""
         history = self.history
         budget = self.budget if proposal.budget is None else proposal.budget
-        if history.level(budget) <= history.reached(architecture):
+        if history.level(budget, self._fidelity_of(proposal)) <= history.reached(architecture):
             return False
         number = proposal.continues
         if number is not None:
@@ -319,6 +330,19 @@ class Loop:
                     "is no finished trial of that architecture: give the number of one, or None"
                 )
         return True
+
+    def _fidelity_of(self, proposal: Proposal) -> Fidelity | None:
+        """The fidelity of a proposal's trial; None: in full."""
+        if proposal.fidelity is None:
+            return self.fidelity
+        return as_fidelity(proposal.fidelity)
+
+    def _check(self, fidelity: Fidelity) -> None:
+        """Refuse, before its first trial, a fidelity that the evaluator does not know."""
+        if fidelity not in self._allowed:
+            if self.check_fidelity is not None:
+                self.check_fidelity(fidelity)
+            self._allowed.add(fidelity)
 
     def _repair(self, rng: Random) -> Proposal | None:
         """A mutation of one of the architectures nearest to the limits."""
@@ -341,6 +365,7 @@ class Loop:
             number=trial.number,
             seed=trial.seed,
             budget=trial.budget,
+            fidelity=trial.fidelity,
             device=self.device,
             n_threads=self.n_threads,
             folder=self._folder_of(trial),
@@ -435,6 +460,7 @@ class Loop:
                 self.clock.now(),
                 trial.continues,
                 outcome.note,
+                trial.fidelity,
             )
         )
         if self._kept is not None:

@@ -18,6 +18,8 @@ from archwright.space import Space
 from archwright.trials import Trial
 
 _PREFIX = ".archwright-"
+FULL = {"budget": None, "fidelity": None}
+"""What the record of a trial says of an evaluation in full."""
 _loaded: dict[str, tuple[Space, Any]] = {}
 
 
@@ -89,7 +91,7 @@ class Job:
     ) -> Any:
         """Train a trial's architecture anew and test it; runs in the worker."""
         # In full, whatever the trial's own budget was.
-        evaluator, candidate = self._candidate({**trial, "budget": None}, device, n_threads, None)
+        evaluator, candidate = self._candidate({**trial, **FULL}, device, n_threads, None)
         return evaluator.final(candidate, seconds=seconds)
 
     def _candidate(
@@ -108,6 +110,7 @@ class Job:
             number=record.number,
             seed=record.seed,
             budget=record.budget,
+            fidelity=record.fidelity,
             device=device,
             n_threads=n_threads,
             folder=folder,

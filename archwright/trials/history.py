@@ -8,6 +8,7 @@ from typing import Any, Protocol
 
 from archwright.errors import InputError
 from archwright.space import Architecture, Space
+from archwright.trials.fidelity import IN_FULL, Fidelity
 from archwright.trials.objective import Objective
 from archwright.trials.pareto import pareto_front
 from archwright.trials.trial import Trial
@@ -21,6 +22,11 @@ class Kept(Protocol):
         ...
 
     def __setitem__(self, name: str, value: Any, /) -> None: ...
+
+
+_ALL = IN_FULL.shares
+_UNKNOWN = 1e300
+"""Stands for a full budget that the evaluator does not tell, where a share of it is compared."""
 
 
 class History:
@@ -42,8 +48,9 @@ class History:
             where the evaluator does not say.
         budgets: the budgets that the evaluator can be asked for, ascending; None: any.
 
-    Trials may have different budgets. Their metrics are not comparable, so `best`, `ranking` and
-    `front` put the largest budget reached first; in `complete` and `scores` they stand together.
+    Trials may have different budgets and fidelities. Their metrics are not comparable, so `best`,
+    `ranking` and `front` put the highest `level_of` reached first; in `complete` and `scores` they
+    stand together.
 
     >>> from archwright.space import Choice, Space
     >>> space = Space({"width": Choice((16, 32))})
@@ -81,8 +88,8 @@ class History:
         where nothing is known."""
         self._next = 0
         self._best: int | None = None
-        self._best_level = -math.inf
-        self._given: set[float | None] = set()
+        self._best_level: tuple[float, tuple[float, ...]] = (-math.inf, ())
+        self._given: set[tuple[float | None, Fidelity | None]] = set()
         self._reached: dict[Architecture, float] = {}
         for trial in trials:
             self.add(trial)
@@ -118,7 +125,7 @@ class History:
         self.trials.append(trial)
         if trial.state == "complete" and self.objective.feasible(trial.metrics):
             score = self.objective.score(trial.metrics)
-            level = self.level(trial.budget)
+            level = self.level_of(trial)
             if level > self._best_level or (
                 level == self._best_level
                 and self._best is not None
@@ -126,7 +133,7 @@ class History:
                 and self._rank(trial) > self._rank(self.complete[self._best])
             ):
                 self._best, self._best_level = len(self.complete), level
-            self._given.add(trial.budget)
+            self._given.add((trial.budget, trial.fidelity))
             self.complete.append(trial)
             self.scores.append(score)
 
@@ -134,23 +141,42 @@ class History:
         """Whether neither it nor a canonical duplicate of it was started before."""
         return self.space.canonical(architecture) not in self.seen
 
-    def level(self, budget: float | None) -> float:
+    def level(self, budget: float | None, fidelity: Fidelity | None = None) -> float:
         """A budget as a number that can be compared: None, which is in full, is the largest.
+
+        That of a fidelity is the budget times its estimated `cost`; where what an evaluation in
+        full costs is unknown, it is above every budget and below one in full.
 
         >>> from archwright.space import Choice, Space
         >>> space = Space({"width": Choice((16, 32))})
         >>> history = History(space, Objective.of(maximize="accuracy"), full_budget=9)
         >>> history.level(3), history.level(None)
         (3, 9)
+        >>> history.level(3, Fidelity(data=0.5)), history.level(None, Fidelity(data=0.5))
+        (1.5, 4.5)
         """
+        if fidelity is not None:
+            full = _UNKNOWN if self.full_budget is None else self.full_budget
+            return (full if budget is None else budget) * fidelity.cost
         if budget is not None:
             return budget
         return math.inf if self.full_budget is None else self.full_budget
 
-    def reached(self, architecture: Architecture) -> float:
-        """The largest budget with which it, or a canonical duplicate of it, was started.
+    def level_of(self, trial: Trial) -> tuple[float, tuple[float, ...]]:
+        """What a trial was given: only those with an equal one may be compared by their metrics.
 
-        Minus infinity for a new one; `level` says what stands for an evaluation in full.
+        The larger one is nearer to an evaluation in full: the budget times the fidelity's cost,
+        and of equals the one with the larger shares, in the order of `Fidelity.shares`.
+        """
+        fidelity = trial.fidelity
+        if fidelity is None:
+            return self.level(trial.budget), _ALL
+        return self.level(trial.budget, fidelity), fidelity.shares
+
+    def reached(self, architecture: Architecture) -> float:
+        """The largest `level` with which it, or a canonical duplicate of it, was started.
+
+        Minus infinity for a new one.
         """
         key = self.space.canonical(architecture)
         if key in self._reached:
@@ -159,7 +185,7 @@ class History:
 
     @property
     def best(self) -> Trial | None:
-        """The complete, feasible trial with the best primary goal, of the largest budget reached.
+        """The complete, feasible trial with the best primary goal, of the highest level reached.
 
         Of equals the one that is better in the next goal, then the one with the smallest metric
         "loss", where they have one, then the earliest.
@@ -169,19 +195,18 @@ class History:
     @property
     def ranking(self) -> list[Trial]:
         """The complete, feasible trials, in the order in which `best` would take them."""
-        return sorted(
-            self.complete, key=lambda t: (self.level(t.budget), *self._rank(t)), reverse=True
-        )
+        return sorted(self.complete, key=lambda t: (self.level_of(t), self._rank(t)), reverse=True)
 
     @property
     def front(self) -> list[Trial]:
         """The trials that none dominates, best primary goal first.
 
-        Of the complete, feasible trials with the largest budget reached.
+        Of the complete, feasible trials of the highest level reached: the largest budget, and the
+        fidelity nearest to a full evaluation.
         """
         trials = self.complete
         if len(self._given) > 1:
-            trials = [t for t in trials if self.level(t.budget) == self._best_level]
+            trials = [t for t in trials if self.level_of(t) == self._best_level]
         return [trials[i] for i in pareto_front([self.objective.values(t.metrics) for t in trials])]
 
     @property
@@ -192,9 +217,9 @@ class History:
 
     def _see(self, trial: Trial) -> None:
         key = self.space.canonical(trial.architecture)
-        if trial.budget is not None or self._reached:
+        if trial.budget is not None or trial.fidelity is not None or self._reached:
             known = self._reached.get(key, self.level(None) if key in self.seen else -math.inf)
-            self._reached[key] = max(known, self.level(trial.budget))
+            self._reached[key] = max(known, self.level(trial.budget, trial.fidelity))
         self.seen.add(key)
 
     def _rank(self, trial: Trial) -> tuple[float, ...]:

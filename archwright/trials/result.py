@@ -161,6 +161,7 @@ class Result:
                 "origin": t.origin,
                 "parent": t.parent,
                 "budget": t.budget,
+                "fidelity": None if t.fidelity is None else str(t.fidelity),
                 "seconds": t.seconds,
                 "started": t.started,
                 "finished": t.finished,

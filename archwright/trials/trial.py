@@ -7,6 +7,7 @@ from dataclasses import dataclass, field
 from typing import Any, Literal
 
 from archwright.space import Architecture
+from archwright.trials.fidelity import Fidelity
 
 State = Literal["running", "complete", "failed", "infeasible", "pruned"]
 """`infeasible`: broke a limit and was never trained; `pruned`: stopped early on purpose."""
@@ -23,6 +24,8 @@ class Proposal:
         parent: number of the trial it was derived from.
         continues: number of the finished trial of the same architecture, with a smaller budget,
             whose training goes on; None: the evaluation begins anew.
+        fidelity: in which shares of a full evaluation; None: as the search says, which is in full
+            unless it was given a fidelity. A share of epochs is one of `budget`.
     """
 
     architecture: Architecture
@@ -30,6 +33,7 @@ class Proposal:
     origin: str = "strategy"
     parent: int | None = None
     continues: int | None = None
+    fidelity: Fidelity | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -53,6 +57,7 @@ class Trial:
         finished: the same, when it ended.
         continues: number of the trial that it went on from, with a larger budget.
         note: what a reader should know of it, such as that a checkpoint was missing.
+        fidelity: the shares of a full evaluation that it was made with; None: in full.
 
     >>> from archwright.space import Architecture
     >>> Trial(0, Architecture({"width": 16}), metrics={"accuracy": 0.9}).state
@@ -74,6 +79,7 @@ class Trial:
     finished: float = 0.0
     continues: int | None = None
     note: str | None = None
+    fidelity: Fidelity | None = None
 
     def to_dict(self) -> dict[str, Any]:
         """The trial as plain JSON values; `from_dict` reads it back."""
@@ -93,6 +99,7 @@ class Trial:
             "finished": self.finished,
             "continues": self.continues,
             "note": self.note,
+            "fidelity": None if self.fidelity is None else self.fidelity.to_dict(),
         }
 
     @classmethod
@@ -110,4 +117,7 @@ class Trial:
             for path, value in known.pop("architecture").items()
         }
         curve = tuple(known.pop("curve", ()))
+        # Records written before there were fidelities do not name one.
+        if known.get("fidelity") is not None:
+            known["fidelity"] = Fidelity.from_dict(known["fidelity"])
         return cls(architecture=Architecture(architecture), curve=curve, **known)
