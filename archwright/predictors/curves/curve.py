@@ -104,6 +104,15 @@ class Curve:
         losses = tuple(pair for pair in self.losses if pair[0] <= step)
         return Curve(self.steps[:n], self.values[:n], losses)
 
+    def since(self, step: float) -> Curve:
+        """The part from a step on, which must not be beyond the last; the losses stay.
+
+        >>> Curve.of([0.3, 0.4, 0.5]).since(2).values
+        (0.4, 0.5)
+        """
+        n = sum(s < step for s in self.steps)
+        return Curve(self.steps[n:], self.values[n:], self.losses)
+
     def at(self, steps: Array) -> Array:
         """The values at other steps, on straight lines between those known and flat beyond."""
         return np.asarray(np.interp(steps, self.steps, self.values), dtype=np.float64)

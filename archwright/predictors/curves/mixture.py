@@ -16,13 +16,13 @@ from archwright.predictors.curves.table import Table
 
 Array = npt.NDArray[np.float64]
 
-POWER = 2.0
+POWER = 4.0
 
 
 class Mixture:
     """`last_value`, `sovl`, `sotl_e` (with training losses), `ridge` and `lc_svr`, averaged.
 
-    Each is weighed by its held-out mean squared error to the power of -2. Which of them is right
+    Each is weighed by its held-out mean absolute error to the power of -4. Which of them is right
     depends on the training's schedule, on how many curves have ended and on how far this one has
     come: the finished curves tell. Of one curve alone it is the parametric ensemble.
     """
@@ -41,7 +41,7 @@ class Mixture:
         answers = []
         for member in members:
             answers.append(member.learn(known, finals, asked))
-        errors = np.array([np.square(held_out - finals).mean() for held_out, _ in answers])
+        errors = np.array([np.abs(held_out - finals).mean() for held_out, _ in answers])
         if not np.isfinite(errors).all():
             raise InputError("the finished curves' ends must be finite numbers")
         weights = (errors.min() + 1e-300) / (errors + 1e-300)

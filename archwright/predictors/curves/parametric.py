@@ -11,9 +11,9 @@ Array = npt.NDArray[np.float64]
 
 NOISE = (0.003, 0.01, 0.03, 0.1, 0.3)
 """Standard deviations of a point about its curve that are tried, in ranges of the values seen."""
-N_EFFECTIVE = 12.0
+N_EFFECTIVE = 4.0
 """What many points are worth at most: neighbours on a curve err together."""
-CHANGE = 2.0
+CHANGE = 1.0
 """Prior standard deviation of the whole training's change, in ranges of the values seen."""
 DISTRUST = 0.3
 """Standard deviation that is added for the part of the way that is not seen: no family is true."""

