@@ -109,7 +109,7 @@ class AdditiveGP:
         n = len(history.complete)
         if n < 2 or n + len(history.running) < self.n_initial:
             return self._spread(history, rng)
-        features = _features(history)
+        features = features_in(history)
         examples = Examples.of(history, self.max_points)
         rows = features.encode(examples.architectures)
         process = AdditiveProcess(rows, examples.targets, features.groups)
@@ -119,7 +119,7 @@ class AdditiveGP:
             targets = np.concatenate([examples.targets, process.predict(more)[0]])
             rows = np.concatenate([rows, more])
             process = AdditiveProcess(rows, targets, features.groups, settings=[process.setting])
-        weigh = _weighting(examples.targets, rng)
+        weigh = weighting(examples.targets, rng)
         feasible = log_feasibility(history, features, self.max_points)
 
         beta = rng.expovariate(1.0) * self.beta
@@ -169,7 +169,7 @@ class AdditiveGP:
         return random_proposal(history, rng)
 
     def _spread(self, history: History, rng: Random) -> Proposal | None:
-        features = _features(history)
+        features = features_in(history)
         drawn = [history.space.sample(rng=rng) for _ in range(50)]
         new = [architecture for architecture in drawn if history.is_new(architecture)]
         if not new:
@@ -194,7 +194,7 @@ def _listed(history: History, most: int) -> list[Architecture] | None:
     )
 
 
-def _features(history: History) -> Features:
+def features_in(history: History) -> Features:
     return remembered(history, _FEATURES, lambda: features_of(history.space))
 
 
@@ -222,7 +222,7 @@ class _Pool:
             self.add(mutated(self._space, architecture, rng), number)
 
 
-def _weighting(targets: Matrix, rng: Random) -> Callable[[Matrix], Matrix]:
+def weighting(targets: Matrix, rng: Random) -> Callable[[Matrix], Matrix]:
     """What makes one value of each row of several: larger is better."""
     n = targets.shape[1]
     if n == 1:
