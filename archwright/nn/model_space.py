@@ -13,7 +13,7 @@ from typing import Any, TypeVar
 import torch
 from torch import nn
 
-from archwright.errors import ArchwrightError, SpaceError
+from archwright.errors import ArchwrightError, InputError, SpaceError
 from archwright.nn.discovery import DynamicTree
 from archwright.nn.elastic import (
     Elastic,
@@ -27,6 +27,7 @@ from archwright.nn.elastic import (
 from archwright.nn.reading import Build, Reading, Trace, Widest, current
 from archwright.nn.seeding import seeded
 from archwright.nn.sketch import sketching
+from archwright.nn.smaller import check_scaled, scaled_arguments
 from archwright.nn.supernet import Supernet
 from archwright.nn.twin import Twin
 from archwright.space import Architecture, CellGraph, Decision, EdgeLimit, Space
@@ -47,6 +48,8 @@ class ModelSpace(Space):
         dynamic: whether the constructor may branch on its choices; the decisions are then
             found as each architecture is built. What needs the whole tree (`size`, `enumerate`,
             `supernet`, ...) refuses.
+        scaled: arguments of the constructor on which no decision depends, each with what it is,
+            "width" or "depth": ``{"channels": "width"}``. What `smaller` scales.
         **kwargs: its keyword arguments.
 
     Raises:
@@ -72,9 +75,15 @@ class ModelSpace(Space):
     """
 
     def __init__(
-        self, factory: Callable[..., nn.Module], *args: Any, dynamic: bool = False, **kwargs: Any
+        self,
+        factory: Callable[..., nn.Module],
+        *args: Any,
+        dynamic: bool = False,
+        scaled: Mapping[str, str] | None = None,
+        **kwargs: Any,
     ) -> None:
         _check_factory(factory, args, kwargs)
+        self.scaled = check_scaled(factory, args, kwargs, {} if scaled is None else scaled)
         self.factory = factory
         self.args = args
         self.kwargs = kwargs
@@ -92,12 +101,13 @@ class ModelSpace(Space):
         self._tree = DynamicTree(self._on_meta, repr(self)) if self.dynamic else None
         # The decisions of a dynamic space that are known: hyper-parameters.
         self._hyper: Space = self
+        self._copies: dict[tuple[float, float], ModelSpace] = {}
         if self.dynamic:
             self._hyper = Space(self.decisions, cells=self.cells, constraints=self.constraints)
 
     def __getstate__(self) -> dict[str, Any]:
         state = super().__getstate__()
-        return {key: value for key, value in state.items() if key not in ("_tree", "_hyper")}
+        return {key: value for key, value in state.items() if key not in _CACHES}
 
     # ------------------------------------------------------------------ readings
 
@@ -135,6 +145,45 @@ class ModelSpace(Space):
         with seeded(seed):
             model = self._construct(reading)
         return Supernet(self, model, reading.active)
+
+    def smaller(self, *, width: float = 1.0, depth: float = 1.0) -> ModelSpace:
+        """The same architectures, built narrower or shallower: for cheaper evaluations.
+
+        The copy's constructor gets the arguments that `scaled` declares, times the share (whole
+        numbers rounded, from 1). It has no hyper-parameters: build it with `model_part`.
+
+        Args:
+            width: share of the width, above 0 and at most 1.
+            depth: share of the depth.
+
+        Raises:
+            InputError: nothing is declared as that, it would change nothing, or the copy's
+                decisions are others.
+
+        >>> import archwright as aw
+        >>> def net(channels):
+        ...     kernel = aw.choice("kernel", [3, 5])
+        ...     return nn.Sequential(aw.conv2d(3, channels, kernel=kernel))
+        >>> space = aw.ModelSpace(net, 32, scaled={"channels": "width"})
+        >>> space.smaller(width=0.25).build(space.default)[0].out_channels
+        8
+        """
+        key = (width, depth)
+        if key not in self._copies:
+            args, kwargs = scaled_arguments(
+                self.factory, self.args, self.kwargs, self.scaled, {"width": width, "depth": depth}
+            )
+            copy = ModelSpace(self.factory, *args, dynamic=self.dynamic, **kwargs)
+            for arch in (self.default, *(self.sample(seed=seed) for seed in range(8))):
+                problem = copy.why_not(self.model_part(arch))
+                if problem is not None:
+                    raise InputError(
+                        f"the smaller copy of {self!r} does not take its architectures: {problem}. "
+                        "An argument in scaled= must not change the decisions: scale what is made "
+                        "of their values instead"
+                    )
+            self._copies[key] = copy
+        return self._copies[key]
 
     def _on_meta(self, make: Callable[[], R]) -> R:
         """Run the constructor without memory where it can be, in a reading that notes it."""
@@ -198,6 +247,7 @@ class ModelSpace(Space):
             kwargs=self.kwargs,
             dynamic=self.dynamic,
             hyper_paths=self.hyper_paths,
+            scaled=self.scaled,
         )
         Space.__init__(made, decisions, cells=cells, constraints=constraints)
         return made
@@ -419,6 +469,9 @@ class ModelSpace(Space):
 
     def _with_hyper(self, model: Architecture, hyper: Architecture) -> Architecture:
         return model | hyper if self.hyper_paths else model
+
+
+_CACHES = ("_tree", "_hyper", "_copies")
 
 
 def _on(device: str | torch.device | None) -> AbstractContextManager[Any]:

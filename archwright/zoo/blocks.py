@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable
 from typing import Any
 
 from torch import Tensor, nn
 
 import archwright.nn as aw
+from archwright.errors import InputError
 
 ACTIVATIONS: dict[str, Callable[[], nn.Module]] = {
     "relu": nn.ReLU,
@@ -93,6 +95,40 @@ class GlobalAverage(nn.Module):
     def forward(self, x: Tensor) -> Tensor:
         """`batch x channels x H x W` to `batch x channels`."""
         return x.mean((2, 3))
+
+
+def narrowed(width: Any, share: float) -> Any:
+    """A width, plain or elastic, times a share: a multiple of 4; as it is where the share is 1.
+
+    >>> narrowed(24, 0.5), narrowed(10, 1.0)
+    (12, 10)
+    """
+    return width if share == 1 else aw.divisible(width * share, 4)
+
+
+def shallower(blocks: nn.Module, share: float) -> nn.Module:
+    """The first blocks of a row, by a share of their number, rounded up.
+
+    What is not yet a plain row, as while a space is read, is left as it is.
+
+    >>> len(shallower(nn.Sequential(*(nn.Identity() for _ in range(3))), 0.5))
+    2
+    """
+    if share == 1 or type(blocks) is not nn.Sequential:
+        return blocks
+    return blocks[: math.ceil(len(blocks) * share)]
+
+
+def check_share(name: str, argument: str, value: Any) -> float:
+    """A share above 0 and at most 1.
+
+    Raises:
+        InputError: it is none.
+    """
+    number = isinstance(value, int | float) and not isinstance(value, bool)
+    if not (number and 0 < value <= 1):
+        raise InputError(f"{name}: {argument} must be above 0 and at most 1, got {value!r}")
+    return float(value)
 
 
 def image_head(channels: Any, n_outputs: int, *, dropout: Any = None) -> nn.Sequential:

@@ -24,8 +24,11 @@ import archwright.nn as aw
 from archwright.zoo.blocks import (
     ACTIVATIONS,
     SqueezeExcite,
+    check_share,
     conv_bn,
     image_head,
+    narrowed,
+    shallower,
     start_as_identity,
 )
 from archwright.zoo.shapes import around, check_count, image_scale
@@ -96,6 +99,8 @@ class MobileNet(nn.Module):
         input_shape: (channels, height, width) of the images.
         n_outputs: classes, or numbers to predict.
         max_depth: the most blocks in a stage, from 1.
+        width_share: of every decided width that is built, rounded to multiples of 4.
+        depth_share: of every stage's blocks that is built, rounded up.
 
     Decisions: `activation`, `stem/width`; for each stage `width` and `depth`; for each block
     `kernel`, `expansion` and `se`; `head/width`, `dropout`.
@@ -109,14 +114,25 @@ class MobileNet(nn.Module):
     torch.Size([2, 10])
     """
 
-    def __init__(self, input_shape: Sequence[int], n_outputs: int, *, max_depth: int = 4) -> None:
+    def __init__(
+        self,
+        input_shape: Sequence[int],
+        n_outputs: int,
+        *,
+        max_depth: int = 4,
+        width_share: float = 1.0,
+        depth_share: float = 1.0,
+    ) -> None:
         super().__init__()
+        check_share("mobilenet", "width_share", width_share)
+        check_share("mobilenet", "depth_share", depth_share)
         scale = image_scale("mobilenet", input_shape)
         check_count("mobilenet", "n_outputs", n_outputs)
         check_count("mobilenet", "max_depth", max_depth)
         base = scale.widths()[0]
         with aw.scope("stem"):
-            channels = aw.choice("width", around(base, 0.5, 1, 1.5), default=base)
+            chosen = aw.choice("width", around(base, 0.5, 1, 1.5), default=base)
+            channels = narrowed(chosen, width_share)
         self.stem = conv_bn(
             scale.channels, channels, stride=min(2, scale.stem_stride), activation=_activation
         )
@@ -126,22 +142,27 @@ class MobileNet(nn.Module):
         stages = []
         for i, (stride, usual) in enumerate(zip(strides, scale.widths(), strict=True)):
             with aw.scope(f"stage{i + 1}"):
-                width = aw.choice("width", around(usual, 0.5, 0.75, 1, 1.25), default=usual)
+                chosen = aw.choice("width", around(usual, 0.5, 0.75, 1, 1.25), default=usual)
+                width = narrowed(chosen, width_share)
                 stages.append(
-                    _stage(
-                        channels,
-                        width,
-                        stride,
-                        max_depth,
-                        small=scale.is_small,
-                        late=2 * i >= len(strides),
+                    shallower(
+                        _stage(
+                            channels,
+                            width,
+                            stride,
+                            max_depth,
+                            small=scale.is_small,
+                            late=2 * i >= len(strides),
+                        ),
+                        depth_share,
                     )
                 )
                 channels = width
         self.stages = nn.Sequential(*stages)
         usual = 2 * scale.widths()[-1]
         with aw.scope("head"):
-            width = aw.choice("width", [usual // 2, usual, 2 * usual], default=usual)
+            chosen = aw.choice("width", [usual // 2, usual, 2 * usual], default=usual)
+            width = narrowed(chosen, width_share)
         self.mix = conv_bn(channels, width, kernel=1, activation=_activation)
         self.head = image_head(width, n_outputs, dropout=aw.choice("dropout", [0.0, 0.1, 0.2, 0.3]))
 

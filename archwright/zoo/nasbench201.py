@@ -104,7 +104,14 @@ def nasbench201_space(
     >>> nasbench201_space((1, 8, 8), n_cells=1).size
     15625
     """
-    space = aw.ModelSpace(NASBench201, input_shape, n_outputs, C=channels, N=n_cells)
+    space = aw.ModelSpace(
+        NASBench201,
+        input_shape,
+        n_outputs,
+        C=channels,
+        N=n_cells,
+        scaled={"C": "width", "N": "depth"},
+    )
     space.name = "nasbench201"
     return space
 

@@ -23,7 +23,7 @@ from torch import Tensor, nn
 import archwright.nn as aw
 from archwright.space import Branch, Decision
 from archwright.zoo.blocks import image_head
-from archwright.zoo.shapes import check_count, image_scale
+from archwright.zoo.shapes import ImageScale, check_count, image_scale
 
 N_NODES = 5
 
@@ -90,7 +90,7 @@ class NASNet(nn.Module):
         check_count("nasnet", "n_outputs", n_outputs)
         check_count("nasnet", "N", N)
         if filters is None:
-            filters = scale.widths()[0] // 2  # a cell answers up to five nodes, concatenated
+            filters = usual_filters(scale)
         check_count("nasnet", "filters", filters)
         channels: Any = 3 * filters
         self.stem = nn.Sequential(
@@ -230,7 +230,16 @@ def nasnet_space(
     >>> nasnet_space((3, 32, 32), 10).default["normal/3.1/op"]
     'separable_5x5'
     """
-    space = aw.ModelSpace(NASNet, input_shape, n_outputs, N=N, filters=filters)
+    if filters is None:  # as NASNet chooses them; a number, so that it can be scaled
+        filters = usual_filters(image_scale("nasnet", input_shape))
+    space = aw.ModelSpace(
+        NASNet,
+        input_shape,
+        n_outputs,
+        N=N,
+        filters=filters,
+        scaled={"filters": "width", "N": "depth"},
+    )
     defaults = {
         f"{name}/{edge}/{what}": value
         for name, edges in NASNET_A.items()
@@ -240,6 +249,11 @@ def nasnet_space(
     space = with_defaults(space, defaults)
     space.name = "nasnet"
     return space
+
+
+def usual_filters(scale: ImageScale) -> int:
+    """Channels of a node in the first stage: a cell answers up to five nodes, concatenated."""
+    return scale.widths()[0] // 2
 
 
 def with_defaults(space: aw.ModelSpace, defaults: Mapping[str, Any]) -> aw.ModelSpace:

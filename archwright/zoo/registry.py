@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import importlib
 import inspect
-from collections.abc import Sequence
-from dataclasses import dataclass
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
 from archwright.errors import InputError, unknown_name
@@ -25,6 +25,7 @@ class Entry:
         description: one line.
         modalities: what data it is for: "image", "tabular", "other".
         reference: authors, title, venue, year, arXiv id.
+        scaled: which options are a width or a depth of networks; see `ModelSpace`.
     """
 
     name: str
@@ -32,6 +33,7 @@ class Entry:
     description: str
     modalities: tuple[str, ...]
     reference: str
+    scaled: Mapping[str, str] = field(default_factory=dict)
 
     @property
     def options(self) -> dict[str, Any]:
@@ -53,7 +55,7 @@ class Entry:
 
         model = self._model()
         if isinstance(model, type):
-            return ModelSpace(model, input_shape, n_outputs, **options)
+            return ModelSpace(model, input_shape, n_outputs, scaled=self.scaled, **options)
         return model(input_shape, n_outputs, **options)
 
     def _model(self) -> Any:
@@ -78,6 +80,7 @@ SPACES: dict[str, Entry] = {
             "stages of residual blocks: width, depth, kind of block and of halving",
             ("image",),
             "He et al., Deep Residual Learning for Image Recognition, CVPR 2016, arXiv:1512.03385",
+            {"width_share": "width", "depth_share": "depth"},
         ),
         Entry(
             "chain_cnn",
@@ -101,6 +104,7 @@ SPACES: dict[str, Entry] = {
             ("image",),
             "Cai et al., Once-for-All, ICLR 2020, arXiv:1908.09791; Howard et al., Searching for "
             "MobileNetV3, ICCV 2019, arXiv:1905.02244",
+            {"width_share": "width", "depth_share": "depth"},
         ),
         Entry(
             "nasnet",
@@ -116,6 +120,7 @@ SPACES: dict[str, Entry] = {
             "the published cell of 4 nodes and 5 operations: 15,625 networks",
             ("image",),
             "Dong and Yang, NAS-Bench-201, ICLR 2020, arXiv:2001.00326",
+            {"C": "width", "N": "depth"},
         ),
     )
 }

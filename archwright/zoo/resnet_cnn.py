@@ -26,8 +26,11 @@ import archwright.nn as aw
 from archwright.zoo.blocks import (
     ACTIVATIONS,
     SqueezeExcite,
+    check_share,
     conv_bn,
     image_head,
+    narrowed,
+    shallower,
 )
 from archwright.zoo.shapes import around, check_count, image_scale
 
@@ -57,6 +60,8 @@ class ResNetCNN(nn.Module):
         input_shape: (channels, height, width) of the images.
         n_outputs: classes, or numbers to predict.
         max_blocks: the most residual blocks in a stage.
+        width_share: of every decided width that is built, rounded to multiples of 4.
+        depth_share: of every stage's residual blocks that is built, rounded up.
 
     Decisions: `activation`, `stem/width`; for each stage `width`, `halve` (how the image is
     halved: a strided convolution, max pooling behind or before the convolution), `block` and inside
@@ -71,14 +76,25 @@ class ResNetCNN(nn.Module):
     torch.Size([2, 10])
     """
 
-    def __init__(self, input_shape: Sequence[int], n_outputs: int, *, max_blocks: int = 3) -> None:
+    def __init__(
+        self,
+        input_shape: Sequence[int],
+        n_outputs: int,
+        *,
+        max_blocks: int = 3,
+        width_share: float = 1.0,
+        depth_share: float = 1.0,
+    ) -> None:
         super().__init__()
+        check_share("resnet_cnn", "width_share", width_share)
+        check_share("resnet_cnn", "depth_share", depth_share)
         scale = image_scale("resnet_cnn", input_shape)
         check_count("resnet_cnn", "n_outputs", n_outputs)
         check_count("resnet_cnn", "max_blocks", max_blocks)
         base = scale.widths()[0] if scale.strides[0] == 1 else scale.base // 2
         with aw.scope("stem"):
-            channels = aw.choice("width", around(base, 0.5, 1, 2), default=base)
+            chosen = aw.choice("width", around(base, 0.5, 1, 2), default=base)
+            channels = narrowed(chosen, width_share)
             self.stem = nn.Sequential(
                 *conv_bn(
                     scale.channels,
@@ -93,9 +109,10 @@ class ResNetCNN(nn.Module):
         factors = (0.5, 0.75, 1, 1.25) if scale.is_small else (0.5, 0.75, 1, 1.5, 2)
         for i, (stride, usual) in enumerate(zip(scale.strides, scale.widths(), strict=True)):
             with aw.scope(f"stage{i + 1}"):
-                width = aw.choice("width", around(usual, *factors), default=usual)
+                chosen = aw.choice("width", around(usual, *factors), default=usual)
+                width = narrowed(chosen, width_share)
                 default = _default_block(i, scale.n_stages)
-                stages.append(_stage(channels, width, stride, max_blocks, default))
+                stages.append(_stage(channels, width, stride, max_blocks, default, depth_share))
                 channels = width
         self.stages = nn.Sequential(*stages)
         self.head = image_head(
@@ -118,12 +135,13 @@ def _default_block(i: int, n_stages: int) -> str:
 
 
 def _stage(
-    in_channels: Any, width: Any, stride: int, max_blocks: int, default: str
+    in_channels: Any, width: Any, stride: int, max_blocks: int, default: str, share: float
 ) -> nn.Sequential:
     widen = _halving(in_channels, width) if stride > 1 else _widening(in_channels, width)
 
     def blocks(branch: Callable[[], nn.Sequential]) -> nn.Module:
-        return aw.repeat("depth", 1, max_blocks, lambda i: Residual(branch(), _activation()))
+        row = aw.repeat("depth", 1, max_blocks, lambda i: Residual(branch(), _activation()))
+        return shallower(row, share)
 
     def basic() -> nn.Module:
         kernel = aw.choice("kernel", [3, 5])
