@@ -204,7 +204,8 @@ class Loop:
         if self._staged is None or trial.budget is None:
             return 1.0
         earlier = (t.budget for t in self.history.trials if t.number == trial.continues)
-        return trial.budget - (next(earlier, None) or 0.0)
+        amount = trial.budget - (next(earlier, None) or 0.0)
+        return amount if trial.fidelity is None else amount * trial.fidelity.cost
 
     def _expected_seconds(self) -> float:
         """Of an evaluation, or of one unit of budget where there are several."""
@@ -353,9 +354,18 @@ class Loop:
         for _ in range(20):
             child = history.space.mutate(parent.architecture, rng=rng)
             if history.is_new(child):
-                budget = None if self._staged is None else self._staged.entry_budget(history)
-                return Proposal(child, budget, origin="repair", parent=parent.number)
+                return self._entering(Proposal(child, origin="repair", parent=parent.number))
         return None
+
+    def _entering(self, proposal: Proposal) -> Proposal:
+        """A proposal that is not the strategy's own, with what its new architectures begin with."""
+        if proposal.budget is not None or proposal.fidelity is not None:
+            return proposal
+        if self._staged is not None:
+            proposal = _with(proposal, budget=self._staged.entry_budget(self.history))
+        inner = getattr(self.strategy, "wrapped", self.strategy)
+        entry = getattr(inner, "entry_fidelity", None)
+        return proposal if entry is None else _with(proposal, fidelity=entry(self.history))
 
     def _evaluate_here(self, trial: Trial) -> Outcome:
         self._start(trial)

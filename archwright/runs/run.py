@@ -25,6 +25,7 @@ from archwright.runs.checkpoints import in_full, seconds_in_full
 from archwright.runs.facts import plan_facts, random_facts, size_of, study_name
 from archwright.runs.finish import export_network, metrics_of, saved_network, train_finals
 from archwright.runs.identity import code_changes, differences, identity_of
+from archwright.runs.judges import pool_within, record_of, with_judges, with_pool
 from archwright.runs.loop import ALL_FAILED, Clock, Loop
 from archwright.runs.networks import (
     check_costs,
@@ -229,12 +230,15 @@ class Run:
         history = History(self.space, self.objective, finished, full_budget=full, budgets=budgets)
         self.info = self._facts(plan, device)
         self.info["full_budget"] = full
+        if previous is not None and "pool" in previous["info"]:
+            self.info["pool"] = previous["info"]["pool"]
         result = Result(history, info=self.info, folder=self.folder)
         result.task = getattr(self.evaluator, "task", None)
         self._keep_call(call)
         self._write(result, finished=False)
         clock = Clock(before=time.monotonic() - self.began)
         job = job or self._job(stack)
+        self._equip(plan, device)
         why = self._search(history, ledger, plan, clock, executor, job, device, running, result)
         self.info["stopped"] = why
         self.info["search_seconds"] = clock.now()
@@ -316,6 +320,15 @@ class Run:
         own, other = isinstance(self.strategy, RandomSearch), self._random_history
         self.info |= random_facts(history, self.objective, own=own, other=other)
         return why
+
+    def _equip(self, plan: Plan, device: str) -> None:
+        """Give a cascade its proxies, and a pool that the time suffices for."""
+        self.strategy = with_judges(self.strategy, self.space, self.input_shape, device)
+        if "pool" not in self.info:
+            seconds = plan.search_seconds
+            self.info["pool"] = pool_within(self.strategy, self.space, seconds, seed=self.seed)
+        if self.info["pool"] is not None:
+            self.strategy = with_pool(self.strategy, self.info["pool"])
 
     def _checkpoints(self, stack: ExitStack) -> Path | None:
         """Where trials leave what others go on from; a temporary folder for a run without one."""
@@ -614,6 +627,9 @@ class Run:
         part.replace(self.folder / CALL)
 
     def _write(self, result: Result, *, finished: bool) -> None:
+        stages = record_of(self.strategy, result.history)
+        if stages is not None:
+            self.info["cascade"] = stages
         if self.folder is not None:
             self.info["n_recorded"] = len(result.trials)
             write_run(self.folder, result, finished=finished)

@@ -19,6 +19,8 @@ if TYPE_CHECKING:
     from archwright.strategies.bananas import BANANAS as BANANAS
     from archwright.strategies.bohb import BOHB as BOHB
     from archwright.strategies.bowl import NASBOWL as NASBOWL
+    from archwright.strategies.cascade import Cascade as Cascade
+    from archwright.strategies.cascade_stages import Stage as Stage
     from archwright.strategies.differential_evolution import (
         DifferentialEvolution as DifferentialEvolution,
     )
@@ -64,6 +66,7 @@ _HOMES = {
     "auto": "auto:Auto",
     "bananas": "bananas:BANANAS",
     "bohb": "bohb:BOHB",
+    "cascade": "cascade:Cascade",
     "cmaes": "optuna_sampler:CMAES",
     "differential_evolution": "differential_evolution:DifferentialEvolution",
     "evolution": "evolution:RegularizedEvolution",
@@ -115,6 +118,7 @@ _OTHERS = {
     "MultiFidelity": "fidelity",
     "OptunaPruner": "optuna_pruner",
     "OptunaSampler": "optuna_sampler",
+    "Stage": "cascade_stages",
     "Stopping": "stopping",
     "WarmStart": "warm_start",
     "as_optuna_sampler": "optuna_bridge",
@@ -191,6 +195,7 @@ __all__ = [
     "BANANAS",
     "BOHB",
     "CMAES",
+    "Cascade",
     "CheapScores",
     "DifferentialEvolution",
     "GaussianProcessSearch",
@@ -216,6 +221,7 @@ __all__ = [
     "RandomSearch",
     "RegularizedEvolution",
     "Reinforce",
+    "Stage",
     "Stopping",
     "Strategy",
     "SuccessiveHalving",

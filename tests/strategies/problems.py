@@ -125,6 +125,7 @@ def running(number, proposal, *, state="running", metrics=None):
         parent=proposal.parent,
         continues=proposal.continues,
         seed=number,
+        fidelity=proposal.fidelity,
     )
 
 

@@ -1,0 +1,272 @@
+"""What a cascade does before training: draws a pool, ranks it stage by stage, keeps the best."""
+
+from __future__ import annotations
+
+import math
+import time
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from random import Random
+from typing import TYPE_CHECKING, Any
+
+from archwright.space import Architecture
+from archwright.strategies.base import remembered
+from archwright.strategies.cascade_stages import PREDICTOR, Stage, order, rank_correlation
+from archwright.strategies.fidelity import best_first
+from archwright.trials import History, Proposal, Trial
+
+if TYPE_CHECKING:
+    from archwright.strategies.cascade import Cascade
+
+N_PARENTS = 5
+N_TRIES = 10  # draws for each place in the pool
+RESERVE = 2.0  # times the entrants are kept: some may break a limit, or be known by then
+
+
+@dataclass(frozen=True)
+class Screening:
+    """What came of one round's pool, as plain JSON values.
+
+    Attributes:
+        drawn: how many architectures were drawn.
+        pool: how many of them were new and kept the limits on costs.
+        stages: of each cheap stage its name, how many came in and went out, the seconds it took,
+            and why it was passed over, if it was.
+        entrants: what is trained first, in order, and reserves: the architecture's decisions, its
+            scores by stage, and whether it was drawn at random.
+    """
+
+    drawn: int
+    pool: int
+    stages: tuple[dict[str, Any], ...]
+    entrants: tuple[dict[str, Any], ...]
+
+
+def screened(cascade: Cascade, history: History, index: int, start: int) -> Screening:
+    """The screening of a round, from the record or made now.
+
+    Args:
+        cascade: the cascade.
+        history: the trials so far.
+        index: the round's, from 0.
+        start: the number of its first trial: what was started later is not looked at.
+    """
+    key = f"cascade.{index}"
+
+    def find() -> Screening:
+        kept = history.kept.get(key)
+        if kept is None:
+            kept = _screen(cascade, history, index, start)
+            history.kept[key] = kept
+        return Screening(
+            kept["drawn"], kept["pool"], *map(tuple, (kept["stages"], kept["entrants"]))
+        )
+
+    return remembered(history, (cascade, key), find)
+
+
+def entrants_of(cascade: Cascade, history: History, index: int) -> Iterator[Proposal]:
+    """What a round's cheap stages let through and was not started yet, in order."""
+    for entrant in cascade.screening(history, index).entrants:
+        architecture = history.space.check(
+            {k: tuple(v) if isinstance(v, list) else v for k, v in entrant["architecture"].items()}
+        )
+        if history.is_new(architecture):
+            origin = "random" if entrant["explored"] else "cascade"
+            yield Proposal(architecture, origin=origin, parent=entrant["parent"])
+
+
+def _screen(cascade: Cascade, history: History, index: int, start: int) -> dict[str, Any]:
+    for before in range(index):
+        cascade.screening(history, before)  # whose scores are compared with the results
+    earlier = [t for t in history.trials if t.number < start]
+    known = min([*history.trials, *history.running.values()], key=lambda t: t.number)
+    rng = Random(f"{known.seed}/{index}")
+    began = time.perf_counter()
+    drawn, pool, parents = _pool(cascade, history, earlier, start, rng)
+    stages = [_entry("pool", drawn, len(pool), began, None)]
+    alive, last = list(range(len(pool))), list(range(len(pool)))
+    scores: list[dict[str, float]] = [{} for _ in pool]
+    n_out = float(len(pool))
+    for stage in cascade.cheap:
+        began, n_in = time.perf_counter(), len(alive)
+        n_out *= stage.keep
+        ranks, why = _ranks(
+            cascade, stage, history, earlier, [pool[i] for i in alive], scores, alive
+        )
+        if ranks is not None and why is None:
+            alive = [alive[i] for i in order(ranks)]
+            last = alive
+        alive = alive[: max(1, math.ceil(n_out - 1e-9))]
+        stages.append(_entry(stage.name, n_in, len(alive), began, why))
+    chosen = _mixed(cascade, alive, last, len(pool), rng)
+    entrants = [
+        {
+            "architecture": dict(pool[i]),
+            "scores": {name: v for name, v in scores[i].items() if math.isfinite(v)},
+            "explored": explored,
+            "parent": parents[i],
+        }
+        for i, explored in chosen
+    ]
+    return {"drawn": drawn, "pool": len(pool), "stages": stages, "entrants": entrants}
+
+
+def _entry(name: str, n_in: int, n_out: int, began: float, why: str | None) -> dict[str, Any]:
+    seconds = round(time.perf_counter() - began, 4)
+    return {"name": name, "n_in": n_in, "n_out": n_out, "seconds": seconds, "passed_over": why}
+
+
+def _pool(
+    cascade: Cascade, history: History, earlier: Sequence[Trial], start: int, rng: Random
+) -> tuple[int, list[Architecture], list[int | None]]:
+    """New architectures within the limits on costs, and the trial that each is a mutation of."""
+    space, objective = history.space, history.objective
+    running = [t for t in history.running.values() if t.number < start]
+    seen = {space.canonical(t.architecture) for t in (*earlier, *running)}
+    complete = [t for t in earlier if t.state == "complete"]
+    complete = [t for t in complete if objective.feasible(t.metrics)]
+    top = max(map(history.level_of, complete), default=None)
+    best = best_first(history, [t for t in complete if history.level_of(t) == top])[:N_PARENTS]
+    pool: list[Architecture] = []
+    parents: list[int | None] = []
+    drawn = 0
+    while len(pool) < cascade.pool and drawn < N_TRIES * cascade.pool:
+        drawn += 1
+        parent = rng.choice(best) if best and drawn % 2 else None
+        if parent is None:
+            architecture = space.sample(rng=rng)
+        else:
+            architecture = space.mutate(parent.architecture, rng=rng)
+            if rng.random() < 0.5:
+                architecture = space.mutate(architecture, rng=rng)
+        form = space.canonical(architecture)
+        if form in seen:
+            continue
+        seen.add(form)
+        if _keeps_limits(history, architecture):
+            pool.append(architecture)
+            parents.append(None if parent is None else parent.number)
+    return drawn, pool, parents
+
+
+def _keeps_limits(history: History, architecture: Architecture) -> bool:
+    if history.costs is None or not history.objective.limits:
+        return True
+    try:
+        return history.objective.feasible(history.costs(architecture))
+    except Exception:  # one that cannot be built is not worth a place
+        return False
+
+
+def _ranks(
+    cascade: Cascade,
+    stage: Stage,
+    history: History,
+    earlier: Sequence[Trial],
+    architectures: Sequence[Architecture],
+    scores: list[dict[str, float]],
+    alive: Sequence[int],
+) -> tuple[Sequence[float] | None, str | None]:
+    """A stage's values, which go into `scores`; and why it is to be passed over, if it is."""
+    if not architectures:
+        return None, "nothing came in"
+    results = _results(cascade, history, earlier)
+    if stage.by == PREDICTOR:
+        if len(results) < cascade.n_least:
+            return None, f"{len(results)} results so far, {cascade.n_least} are needed"
+        ranks = _predicted(history, results, architectures)
+    else:
+        judge = stage.judge()
+        if judge is None:
+            return None, "proxies need a space of networks and the shape of their input"
+        try:
+            ranks = [float(v) for v in judge.rank(history.space, architectures)]
+        except Exception as error:  # what cannot judge is no reason to end a search
+            return None, f"it failed: {type(error).__name__}: {error}"
+    for i, value in zip(alive, ranks, strict=True):
+        scores[i][stage.name] = value
+    return ranks, _disagrees(cascade, stage, history, results)
+
+
+def _results(
+    cascade: Cascade, history: History, earlier: Sequence[Trial]
+) -> dict[Architecture, float]:
+    """The primary goal, larger is better, of what the first stage of training has judged."""
+    budget, fidelity, _ = cascade.rungs(history)[0]
+    return {
+        t.architecture: history.objective.score(t.metrics)
+        for t in earlier
+        if t.state == "complete"
+        and (t.budget, t.fidelity) == (budget, fidelity)
+        and math.isfinite(history.objective.score(t.metrics))
+    }
+
+
+def _disagrees(
+    cascade: Cascade, stage: Stage, history: History, results: dict[Architecture, float]
+) -> str | None:
+    """Why a stage's order is not to be trusted, by what was trained in earlier rounds."""
+    pairs = agreement_pairs(history, stage.name, results)
+    if len(pairs) < cascade.n_least:
+        return None
+    found = rank_correlation(*zip(*pairs, strict=True))
+    if found is None or found > 0:
+        return None
+    return f"its order disagreed with training's: rank correlation {found:.2f} of {len(pairs)}"
+
+
+def agreement_pairs(
+    history: History, name: str, results: dict[Architecture, float]
+) -> list[tuple[float, float]]:
+    """(a cheap stage's score, the result of training) of what has both, over the rounds."""
+    pairs, index = [], 0
+    while (kept := history.kept.get(f"cascade.{index}")) is not None:
+        for entrant in kept["entrants"]:
+            if name in entrant["scores"]:
+                values = entrant["architecture"].items()
+                plain = {k: tuple(v) if isinstance(v, list) else v for k, v in values}
+                result = results.get(Architecture(plain))
+                if result is not None:
+                    pairs.append((entrant["scores"][name], result))
+        index += 1
+    return pairs
+
+
+def _predicted(
+    history: History, results: dict[Architecture, float], architectures: Sequence[Architecture]
+) -> list[float]:
+    """What a Gaussian process on the ranks of the results expects."""
+    import numpy as np
+
+    from archwright.predictors.additive import AdditiveProcess
+    from archwright.predictors.features import features_of
+    from archwright.predictors.gp import normal_scores
+
+    features = features_of(history.space)
+    targets = normal_scores(np.array(list(results.values())))[:, None]
+    process = AdditiveProcess(features.encode(results), targets, features.groups)
+    mean, _ = process.predict(features.encode(architectures))
+    return [float(v) for v in mean[:, 0]]
+
+
+def _mixed(
+    cascade: Cascade, alive: Sequence[int], last: Sequence[int], n_pool: int, rng: Random
+) -> list[tuple[int, bool]]:
+    """Positions in the pool to be trained, in order, and whether each was drawn at random."""
+    n = cascade.n_entrants
+    n_random = math.floor(cascade.explore * n + 0.5) if cascade.cheap else 0
+    kept = list(dict.fromkeys([*alive, *last]))
+    others = rng.sample(range(n_pool), n_pool)
+    chosen = kept[: n - n_random]
+    explored = [i for i in others if i not in set(chosen)][:n_random]
+    every = max(1, n // max(1, n_random))
+    mixed: list[tuple[int, bool]] = []
+    for i in chosen:
+        if explored and len(mixed) % every == every - 1:
+            mixed.append((explored.pop(0), True))
+        mixed.append((i, False))
+    mixed += [(i, True) for i in explored]
+    taken = {i for i, _ in mixed}
+    reserve = [i for i in dict.fromkeys([*kept, *others]) if i not in taken]
+    return mixed + [(i, False) for i in reserve[: math.ceil((RESERVE - 1) * n)]]
