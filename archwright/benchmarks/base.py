@@ -13,7 +13,7 @@ from archwright.benchmarks.rows import Source
 from archwright.errors import InputError
 from archwright.evaluators import Candidate
 from archwright.space import Architecture, Space
-from archwright.trials import Objective, hypervolume, pareto_front
+from archwright.trials import Fidelity, Objective, hypervolume, pareto_front
 
 
 @dataclass(frozen=True, slots=True)
@@ -64,6 +64,40 @@ class Benchmark:
     """
 
     isolated = False
+
+    @property
+    def fidelities(self) -> frozenset[str]:
+        """The kinds of `Fidelity` that it knows: a share of epochs where it has several budgets."""
+        return frozenset({"epochs"} if len(self.budgets) > 1 else ())
+
+    def check_fidelity(self, fidelity: Fidelity, space: Space) -> None:
+        """Refuse a share of epochs that is none of the budgets.
+
+        Raises:
+            InputError: names the shares that there are.
+        """
+        del space
+        self._budget_at(fidelity, None)
+
+    def _budget_at(self, fidelity: Fidelity, budget: float | None) -> float | None:
+        """The known budget that a share of another (None: of a training in full) comes to."""
+        if fidelity.full:
+            return budget
+        known = [b for b in self.budgets if b is not None]
+        if not known or fidelity.kinds != {"epochs"}:
+            raise InputError(
+                f"{self.name} has results of given trainings only, not at {fidelity}; leave the "
+                "fidelity out" + (", or ask for a share of the epochs" if known else "")
+            )
+        full = known[-1] if budget is None else budget
+        found = next((b for b in known if math.isclose(b, full * fidelity.epochs)), None)
+        if found is None:
+            shares = ", ".join(f"{b / known[-1]:g} ({b:g})" for b in known[:-1])
+            raise InputError(
+                f"{self.name} has no results of {full * fidelity.epochs:g} epochs "
+                f"({fidelity} of {full:g}); the shares (epochs) that it has: {shares}"
+            )
+        return found
 
     def __init__(
         self,
@@ -144,7 +178,8 @@ class Benchmark:
         Raises:
             InputError: nothing is known of the architecture, or the budget is too large.
         """
-        reading = self.read(candidate.architecture, candidate.budget)
+        budget = self._budget_at(candidate.fidelity, candidate.budget)
+        reading = self.read(candidate.architecture, budget)
         if reading is None:
             raise InputError(f"{self.name} knows nothing of {candidate.architecture!r}")
         return reading.metrics

@@ -14,6 +14,7 @@ from archwright.evaluators.evaluate import (
     run_evaluation,
     text_of,
 )
+from archwright.evaluators.fidelity import check_fidelity
 from archwright.evaluators.table import Table
 
 if TYPE_CHECKING:
@@ -29,6 +30,7 @@ __all__ = [
     "Train",
     "Trained",
     "check_evaluator",
+    "check_fidelity",
     "run_evaluation",
     "text_of",
 ]

@@ -104,8 +104,10 @@ class Candidate:
     def model(self) -> nn.Module:
         """A new network of this architecture, plain torch, initialised from `seed`, on `device`.
 
+        Narrower or shallower where the fidelity says so; see `ModelSpace.smaller`.
+
         Raises:
-            InputError: the space describes no networks.
+            InputError: the space describes no networks, or has no smaller copies of them.
         """
         build = getattr(self.space, "build", None)
         if build is None:
@@ -113,7 +115,17 @@ class Candidate:
                 "this space has no networks to build: it is a plain Space of values. Read them "
                 "from candidate.architecture, or search an archwright.ModelSpace"
             )
-        network: nn.Module = build(self.architecture, seed=self.seed)
+        architecture = self.architecture
+        if self.fidelity.kinds & {"width", "depth"}:
+            space: Any = self.space
+            if not hasattr(space, "smaller"):
+                raise InputError(
+                    f"this space has no smaller copies of its networks, which {self.fidelity} "
+                    "asks for: search an archwright.ModelSpace with scaled="
+                )
+            build = space.smaller(width=self.fidelity.width, depth=self.fidelity.depth).build
+            architecture = space.model_part(architecture)
+        network: nn.Module = build(architecture, seed=self.seed)
         return network.to(self.device)
 
     def report(self, step: int, **metrics: float) -> None:

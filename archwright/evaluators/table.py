@@ -13,6 +13,8 @@ from archwright.space import Architecture, Space
 class Table:
     """Looks results up instead of training.
 
+    Its results are of full evaluations: it knows no lower `Fidelity`.
+
     Args:
         space: the space that the rows belong to.
         rows: architecture (or a mapping path -> value) -> metrics. Canonical duplicates of a row
@@ -31,6 +33,7 @@ class Table:
     """
 
     isolated = False
+    fidelities = frozenset[str]()
 
     def __init__(
         self,

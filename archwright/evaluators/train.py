@@ -6,11 +6,16 @@ from dataclasses import dataclass
 from time import perf_counter
 from typing import TYPE_CHECKING, Any
 
+import torch
+
 from archwright.errors import InputError, unknown_name
 from archwright.evaluators.candidate import Candidate
+from archwright.space import Space
 from archwright.tasks import Task
+from archwright.tasks.resolution import lower_resolution
 from archwright.training import RECIPE_FIELDS, Recipe, Stages, fastest_threads, fit, predict
-from archwright.trials import Objective
+from archwright.trials import Fidelity, Objective
+from archwright.trials.fidelity import KINDS
 
 if TYPE_CHECKING:
     from torch import nn
@@ -51,6 +56,12 @@ class Train:
     Where a strategy gives several budgets, candidates are trained in `Stages` instead of by the
     recipe's schedule, and one that continues another goes on from its checkpoint.
 
+    It knows every kind of `Fidelity`: a share of the epochs, of the training rows (dealt as the
+    splits are, so stratified by class in classification), of the resolution of images (resampled
+    once in each process), and narrower or shallower copies of the networks where the space says
+    how (`ModelSpace.smaller`). What the recipe leaves open, such as the batch size, follows from
+    the rows that there are. The final training is always in full.
+
     Args:
         task: the data.
         epochs: epochs for each candidate; None: the recipe's, which is sized to the data.
@@ -69,6 +80,7 @@ class Train:
     """
 
     isolated = True
+    fidelities = frozenset(KINDS)
 
     def __init__(
         self,
@@ -90,6 +102,10 @@ class Train:
         self.final_epochs = final_epochs
         self.n_rows = n_rows
         self._search_task = task if n_rows is None else task.subset(min(n_rows, len(task.train)))
+        self._smaller_tasks: dict[tuple[float, float], Task] = {}
+
+    def __getstate__(self) -> dict[str, Any]:
+        return {**self.__dict__, "_smaller_tasks": {}}
 
     def with_rows(self, n_rows: int) -> Train:
         """The same evaluator, with candidates trained on fewer rows."""
@@ -138,14 +154,43 @@ class Train:
             if name not in RECIPE_FIELDS:
                 raise unknown_name("hyper-parameter of training", name, RECIPE_FIELDS)
 
+    def check_fidelity(self, fidelity: Fidelity, space: Space) -> None:
+        """Refuse a fidelity that this task or the space's networks cannot have.
+
+        Raises:
+            InputError: too little data, a resolution for what are no images, or networks that
+                take images of one size only.
+        """
+        task = self._task_at(fidelity)
+        if fidelity.resolution < 1:
+            check_resolution(space, fidelity, task.input_shape, task.n_outputs)
+
+    def _task_at(self, fidelity: Fidelity) -> Task:
+        """The data of a fidelity, made once."""
+        key = (fidelity.data, fidelity.resolution)
+        if key == (1.0, 1.0):
+            return self._search_task
+        if key not in self._smaller_tasks:
+            task = self._search_task
+            if fidelity.data < 1:
+                task = task.subset(fidelity.data)
+            if fidelity.resolution < 1:
+                task = lower_resolution(task, fidelity.resolution)
+            self._smaller_tasks[key] = task
+        return self._smaller_tasks[key]
+
     def evaluate(self, candidate: Candidate) -> dict[str, float]:
         """Train and validate; see `Evaluator.evaluate`."""
         recipe = self._recipe(candidate)
+        fidelity = candidate.fidelity
         if candidate.budget is not None:
             recipe = recipe.replace(epochs=candidate.budget)
+        if not fidelity.full:
+            # Named, since the rule that chooses them follows the number of rows.
+            recipe = recipe.replace(epochs=fidelity.epochs * (recipe.epochs or self.epochs_of()))
         fitted = fit(
             candidate.model(),
-            self._search_task,
+            self._task_at(fidelity),
             recipe,
             seed=candidate.seed,
             device=candidate.device,
@@ -232,6 +277,38 @@ class Train:
         hyper = candidate.hyper
         self.check(hyper)
         return self.recipe.replace(**hyper)
+
+
+def check_resolution(
+    space: Any, fidelity: Fidelity, input_shape: tuple[int, ...], n_outputs: int
+) -> None:
+    """Refuse images of a size that a space's networks do not take: a few are built and tried.
+
+    Args:
+        space: the space.
+        fidelity: what is asked for.
+        input_shape: (channels, height, width) of the resampled images.
+        n_outputs: numbers that a network must answer for an image.
+
+    Raises:
+        InputError: a network cannot be called with them.
+    """
+    for seed in range(4):
+        architecture = space.sample(seed=seed) if seed else space.default
+        model = Candidate(space, architecture, fidelity=fidelity).model().eval()
+        try:
+            with torch.no_grad():
+                outputs = model(torch.zeros(2, *input_shape))
+            problem = None if outputs.shape == (2, n_outputs) else f"answer {tuple(outputs.shape)}"
+        except Exception as error:
+            problem = f"raise {type(error).__name__}: {error}"
+        if problem is not None:
+            size = " x ".join(map(str, input_shape[-2:]))
+            raise InputError(
+                f"the networks of this space do not take images of {size} pixels "
+                f"({fidelity}): they {problem}. Let them average over the image before the last "
+                "layer, as mean((2, 3)) does, or choose another kind of fidelity"
+            )
 
 
 def _numbers(record: dict[str, float]) -> dict[str, float]:
