@@ -24,7 +24,11 @@ from archwright.nn.elastic import divisible as divisible
 from archwright.nn.elastic import last as last
 from archwright.nn.elastic import maximum as maximum
 from archwright.nn.elastic import minimum as minimum
+from archwright.nn.inheritance import Inheritance as Inheritance
+from archwright.nn.inheritance import inherit as inherit
 from archwright.nn.model_space import ModelSpace as ModelSpace
+from archwright.nn.morphism import Morphed as Morphed
+from archwright.nn.morphism import morph as morph
 from archwright.nn.norms import batch_norm1d as batch_norm1d
 from archwright.nn.norms import batch_norm2d as batch_norm2d
 from archwright.nn.norms import group_norm as group_norm
@@ -39,7 +43,9 @@ from archwright.nn.wiring import Place as Place
 
 __all__ = [
     "Elastic",
+    "Inheritance",
     "ModelSpace",
+    "Morphed",
     "Place",
     "Supernet",
     "attention",
@@ -55,6 +61,7 @@ __all__ = [
     "embedding",
     "group_norm",
     "gru",
+    "inherit",
     "inputs",
     "integer",
     "last",
@@ -64,6 +71,7 @@ __all__ = [
     "lstm",
     "maximum",
     "minimum",
+    "morph",
     "parameter",
     "real",
     "repeat",
