@@ -63,6 +63,7 @@ class Features:
 
     Args:
         space: the search space.
+        cells: whether cells are read as graphs; if not, a cell has only its decisions.
 
     Attributes:
         groups: name -> the columns of the group; groups without features are left out.
@@ -78,7 +79,7 @@ class Features:
     True
     """
 
-    def __init__(self, space: Space) -> None:
+    def __init__(self, space: Space, *, cells: bool = True) -> None:
         outside = set(paths_outside_cells(space))
         repeated = Counter(map(_template, space.paths))
         # What is in a cell is counted in its graph: only there is it known what has an effect.
@@ -86,7 +87,7 @@ class Features:
             path: (space.decision(path).domain, repeated[_template(path)] > 1 and path in outside)
             for path in space.paths
         }
-        self._cells = [(cell, paths_within(space, cell.paths)) for cell in space.cells]
+        self._cells = [(c, paths_within(space, c.paths)) for c in space.cells if cells]
         self._told = Remembered(self._tell)
         rng = Random(0)
         sample = [self._read(space.sample(rng=rng)) for _ in range(N_REFERENCE)]
