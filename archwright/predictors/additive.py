@@ -82,7 +82,7 @@ class AdditiveProcess:
     ) -> None:
         self._rows = rows
         self._groups = groups
-        squares = self._squares(rows)
+        squares = squared_distances(rows, rows, groups)
         self.setting = settings[0]
         if len(settings) > 1:
             some = slice(-MOST_LEARNING, None)
@@ -91,7 +91,9 @@ class AdditiveProcess:
                 targets[some, 0],
                 settings,
             )
-        kernel = _sum(_materns(squares, self.setting.scale), self.setting, len(rows))
+        kernel = weighted(
+            materns(squares, self.setting.scale), self.setting, (len(rows), len(rows))
+        )
         self._means = targets.mean(axis=0)
         self._processes = [
             GaussianProcess.fit(kernel, column - mean, noise=self.setting.noise)
@@ -114,23 +116,32 @@ class AdditiveProcess:
 
     def kernel(self, rows: Matrix) -> Matrix:
         """How alike m architectures and the observed ones are, 0..1, m x n."""
-        found = _sum(_materns(self._squares(rows), self.setting.scale), self.setting, len(rows))
-        return np.broadcast_to(found, (len(rows), len(self._rows)))
-
-    def _squares(self, rows: Matrix) -> dict[str, Matrix]:
-        return {name: _squares(rows[:, g], self._rows[:, g]) for name, g in self._groups.items()}
+        squares = squared_distances(rows, self._rows, self._groups)
+        shape = (len(rows), len(self._rows))
+        return weighted(materns(squares, self.setting.scale), self.setting, shape)
 
 
 def _most_probable(
     squares: Mapping[str, Matrix], targets: Matrix, settings: Sequence[Setting]
 ) -> Setting:
     found: list[tuple[float, int]] = []
-    shapes = {scale: _materns(squares, scale) for scale in {s.scale for s in settings}}
+    shapes = {scale: materns(squares, scale) for scale in {s.scale for s in settings}}
     for i, setting in enumerate(settings):
-        kernel = _sum(shapes[setting.scale], setting, len(targets))
+        kernel = weighted(shapes[setting.scale], setting, (len(targets), len(targets)))
         fit = GaussianProcess.fit(kernel, targets - targets.mean(), noise=setting.noise)
         found.append((fit.log_likelihood + setting.log_prior, -i))
     return settings[-max(found)[1]]
+
+
+def squared_distances(a: Matrix, b: Matrix, groups: Mapping[str, slice]) -> dict[str, Matrix]:
+    """Squared distances of m and n architectures within each group, m x n.
+
+    Args:
+        a: features, m x n_features.
+        b: features, n x n_features.
+        groups: name -> columns.
+    """
+    return {name: _squares(a[:, g], b[:, g]) for name, g in groups.items()}
 
 
 def _squares(a: Matrix, b: Matrix) -> Matrix:
@@ -139,7 +150,8 @@ def _squares(a: Matrix, b: Matrix) -> Matrix:
     return found
 
 
-def _materns(squares: Mapping[str, Matrix], scale: float) -> dict[str, Matrix]:
+def materns(squares: Mapping[str, Matrix], scale: float) -> dict[str, Matrix]:
+    """Matern kernels (smoothness 5/2) of squared distances, of each group."""
     found = {}
     for name, square in squares.items():
         d = np.sqrt(square * (5 / scale**2))
@@ -147,9 +159,14 @@ def _materns(squares: Mapping[str, Matrix], scale: float) -> dict[str, Matrix]:
     return found
 
 
-def _sum(materns: Mapping[str, Matrix], setting: Setting, n: int) -> Matrix:
-    if not materns:  # a space of one architecture
-        return np.ones((n, n))
-    weights = {name: setting.decisions if name == DECISIONS else 1.0 for name in materns}
-    total = sum(weight * materns[name] for name, weight in weights.items())
+def weighted(kernels: Mapping[str, Matrix], setting: Setting, shape: tuple[int, int]) -> Matrix:
+    """The mean of the groups' kernels with a setting's weights; ones where there is no group.
+
+    >>> weighted({"counts": np.zeros((1, 1)), "decisions": np.ones((1, 1))}, Setting(), (1, 1))
+    array([[0.5]])
+    """
+    if not kernels:  # a space of one architecture
+        return np.ones(shape)
+    weights = {name: setting.decisions if name == DECISIONS else 1.0 for name in kernels}
+    total = sum(weight * kernels[name] for name, weight in weights.items())
     return np.asarray(total) / sum(weights.values())
