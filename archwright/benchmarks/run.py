@@ -194,6 +194,11 @@ class _Runner:
                     f"a strategy must propose a Proposal or None, got {type(proposal).__name__} "
                     f"from {type(strategy).__name__}"
                 )
+            if proposal.fidelity is not None and not proposal.fidelity.full:
+                raise InputError(
+                    f"{type(strategy).__name__} proposes a fidelity ({proposal.fidelity}), and a "
+                    "comparison asks a benchmark by budgets: let it name a budget in epochs"
+                )
             architecture = check(proposal.architecture)
             reading = benchmark.read(architecture, proposal.budget)
             if reading is None:

@@ -25,6 +25,8 @@ class ZeroCost:
     in the trial's notes. Where several are combined there is one metric more, `zero_cost`: the
     network's place among random architectures of the space, which are scored first.
 
+    It trains nothing, so that there is nothing to save: a lower `Fidelity` is refused.
+
     As a warm start: `CheapScores(ZeroCost().scorer(space))`. As a filter before training: `keep`.
 
     Args:
@@ -48,6 +50,7 @@ class ZeroCost:
     """
 
     isolated = False
+    fidelities = frozenset[str]()
 
     def __init__(
         self,

@@ -14,7 +14,7 @@ import cloudpickle
 from filelock import FileLock, Timeout
 
 from archwright.errors import InputError, LedgerError, unknown_name, whole_number
-from archwright.evaluators import EvaluatorLike, check_evaluator
+from archwright.evaluators import EvaluatorLike, check_evaluator, check_fidelity
 from archwright.executors import Executor
 from archwright.runs.checks import check_folder, parse_limits, positive
 from archwright.runs.facts import is_finite
@@ -24,7 +24,8 @@ from archwright.runs.run import Run
 from archwright.space import Space
 from archwright.strategies import Strategy, WarmStart, as_stopping, as_strategy
 from archwright.strategies.fidelity import known_budgets
-from archwright.trials import Objective, Result
+from archwright.trials import Fidelity, Objective, Result
+from archwright.trials.fidelity import as_fidelity
 
 
 def search(
@@ -37,6 +38,7 @@ def search(
     strategy: str | Strategy = "auto",
     first: Any = None,
     stopping: Any = None,
+    fidelity: Fidelity | Mapping[str, float] | None = None,
     trials: int | None = None,
     minutes: float | None = None,
     workers: int | None = None,
@@ -74,6 +76,8 @@ def search(
             `Result` or the folder of its run, or a `CheapScores`; see `WarmStart`.
         stopping: a rule that stops evaluations early by their curves: "median", one of Optuna's
             pruners, or an object with ``prepare(history, trial)``.
+        fidelity: evaluate at a share of the cost: of every trial whose proposal names none. The
+            winner's final training is in full. None: in full.
         trials: how many evaluations to make in all; what breaks a limit beforehand is not counted.
         minutes: time budget for everything: search, final training, test, export and report.
             Without `trials` or `minutes` the search ends when the space is exhausted.
@@ -132,6 +136,7 @@ def search(
         earlier = load(first) if isinstance(first, str | Path) else first
         chosen = WarmStart(chosen, earlier)
     rule = as_stopping(stopping)
+    lower = as_fidelity(fidelity)
     folder = check_folder(out)
     evaluator, space, space_name = _resolve(space, evaluate)
     check_evaluator(evaluator)
@@ -145,6 +150,10 @@ def search(
     check_rule = getattr(rule, "check", None)
     if check_rule is not None:
         check_rule(objective)
+    for asked in ([] if lower is None else [lower], getattr(chosen, "fidelities", ())):
+        for one in asked:
+            if not one.full:
+                check_fidelity(evaluator, one, space)
     run = Run(
         space=space,
         space_name=space_name,
@@ -152,6 +161,7 @@ def search(
         objective=objective,
         strategy=chosen,
         stopping=rule,
+        fidelity=lower,
         seed=seed,
         n_trials=trials,
         seconds=None if minutes is None else 60.0 * minutes,
@@ -182,6 +192,7 @@ def search(
             "strategy": given,
             "first": first,
             "stopping": rule,
+            "fidelity": lower,
             "trials": trials,
             "minutes": minutes,
             "workers": workers,

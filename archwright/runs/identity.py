@@ -13,7 +13,7 @@ from typing import Any
 from archwright.runs.record import space_dict
 from archwright.space import Space
 from archwright.strategies import Strategy
-from archwright.trials import Objective
+from archwright.trials import Fidelity, Objective
 
 _OURS = ("archwright", "torch", "builtins")
 
@@ -26,6 +26,7 @@ def identity_of(
     strategy: Strategy,
     seed: int,
     stopping: Any = None,
+    fidelity: Fidelity | None = None,
 ) -> dict[str, Any]:
     """The parts of a call that its trials depend on, as plain JSON values."""
     recipe = getattr(evaluator, "recipe", None)
@@ -35,6 +36,7 @@ def identity_of(
         "seed": seed,
         "strategy": _described(strategy),
         "stopping": None if stopping is None else _described(stopping),
+        "fidelity": None if fidelity is None else fidelity.to_dict(),
         "goals": [[goal.metric, goal.maximize] for goal in objective.goals],
         "limits": sorted(str(limit) for limit in objective.limits),
         "space": space.fingerprint if known else None,
@@ -53,7 +55,7 @@ def identity_of(
 def differences(kept: Mapping[str, Any], wanted: Mapping[str, Any]) -> list[str]:
     """In words, what keeps two calls from sharing one record; empty when nothing does."""
     found = []
-    for name in ("seed", "strategy", "stopping", "goals", "limits"):
+    for name in ("seed", "strategy", "stopping", "fidelity", "goals", "limits"):
         if kept.get(name) != wanted.get(name):
             was, now = _words(kept.get(name)), _words(wanted.get(name))
             found.append(f"its {name} was {was}, this call's is {now}")

@@ -234,6 +234,8 @@ class Loop:
             continues=proposal.continues,
             fidelity=self._fidelity_of(proposal),
         )
+        if trial.fidelity is not None:
+            self._check(trial.fidelity)
         if self.costs is None:
             return trial
         try:
@@ -304,9 +306,6 @@ class Loop:
             except InputError as error:
                 error.add_note(f"proposed by the strategy {name}")
                 raise
-            fidelity = self._fidelity_of(proposal)
-            if fidelity is not None:
-                self._check(fidelity)
             if self.history.is_new(architecture) or self._goes_further(proposal, architecture):
                 return _with(proposal, architecture=architecture)
         raise InputError(

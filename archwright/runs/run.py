@@ -18,6 +18,7 @@ from typing import Any
 import cloudpickle
 
 from archwright.errors import InputError, LedgerError
+from archwright.evaluators import check_fidelity
 from archwright.executors import Adapted, Executor, InProcess, Processes
 from archwright.hardware.cores import n_cores
 from archwright.ledger import Ledger, MemoryLedger
@@ -59,6 +60,7 @@ from archwright.strategies.fidelity import known_budgets, multi_fidelity
 from archwright.strategies.stopping import Stopping
 from archwright.trials import (
     Baseline,
+    Fidelity,
     History,
     Limit,
     Objective,
@@ -93,6 +95,7 @@ class Run:
     progress: Progress | None
     command: str | None
     stopping: Stopping | None = None
+    fidelity: Fidelity | None = None
     n_workers: int = 0
     given: Executor | None = None
     info: dict[str, Any] = field(default_factory=dict)
@@ -111,6 +114,7 @@ class Run:
             strategy=self.strategy,
             seed=self.seed,
             stopping=self.stopping,
+            fidelity=self.fidelity,
         )
 
     # ------------------------------------------------------------------ before
@@ -187,7 +191,8 @@ class Run:
         self._compare(kept, "this storage" if self.folder is None else f"{str(self.folder)!r}")
         finished, running = ledger.load()
         complete = self._is_complete(previous, finished)
-        history = History(self.space, self.objective, finished)
+        kept_full = None if previous is None else previous["info"].get("full_budget")
+        history = History(self.space, self.objective, finished, full_budget=kept_full)
         ended = previous is not None and previous["finished"] and complete
         if ended and previous is not None and not self._wants_more(previous):
             read = "this search was finished before: its result is read from the folder"
@@ -251,6 +256,9 @@ class Run:
             self._finish(result, plan, device, job)
         return self._close(result)
 
+    def _check_fidelity(self, fidelity: Fidelity) -> None:
+        check_fidelity(self.evaluator, fidelity, self.space)
+
     def _job(self, stack: ExitStack) -> Job | None:
         """What worker processes are sent, until the stack is closed."""
         if not self.n_workers:
@@ -295,6 +303,8 @@ class Run:
             "n_threads": max(1, n_cores() // self.n_workers) if self.n_workers else None,
             "progress": self.progress,
             "budget": plan.epochs if self.trains else None,
+            "fidelity": self.fidelity,
+            "check_fidelity": self._check_fidelity,
             "grace": 0.5 * (plan.final_seconds or 0.0),
         }
         with ExitStack() as stack:
