@@ -62,6 +62,20 @@ REFERENCES: dict[str, Reference] = {
             arxiv="1502.07943",
         ),
         Reference(
+            "abdelfattah2021",
+            "M. S. Abdelfattah, A. Mehrotra, L. Dudziak, N. D. Lane",
+            "Zero-Cost Proxies for Lightweight NAS",
+            "ICLR 2021",
+            arxiv="2101.08134",
+        ),
+        Reference(
+            "white2021predictors",
+            "C. White, A. Zela, B. Ru, Y. Liu, F. Hutter",
+            "How Powerful are Performance Predictors in Neural Architecture Search?",
+            "NeurIPS 2021",
+            arxiv="2104.01177",
+        ),
+        Reference(
             "li2018",
             "L. Li, K. Jamieson, G. DeSalvo, A. Rostamizadeh, A. Talwalkar",
             "Hyperband: A Novel Bandit-Based Approach to Hyperparameter Optimization",
@@ -641,6 +655,7 @@ METHODS: dict[str, tuple[str, ...]] = {
     "hyperband": ("li2018",),
     "asha": ("li2020",),
     "bohb": ("falkner2018",),
+    "cascade": ("abdelfattah2021", "white2021predictors", "jamieson2016"),
     "median": ("golovin2017",),
     "grid": ("bergstra2012",),
     "local": ("white2021", "denottelander2021"),

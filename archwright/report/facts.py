@@ -29,6 +29,7 @@ _STRATEGIES = {
     "auto": "the default (a Gaussian process first, then evolution)",
     "bananas": "BANANAS",
     "bohb": "BOHB",
+    "cascade": "a cascade of cheap judgements and ever longer training",
     "cmaes": "CMA-ES (Optuna)",
     "differential_evolution": "differential evolution",
     "evolution": "regularized evolution",

@@ -20,6 +20,7 @@ from archwright.report import charts, facts, figures
 from archwright.report.charts import Chart
 from archwright.report.citations import recipe_methods, references
 from archwright.report.drawing import network
+from archwright.report.funnel import doubt_about, funnel, rows_of, stages_of
 from archwright.report.importance import DecisionEffect, importance
 from archwright.report.numbers import TIMES, amount, duration, label, short, split_unit
 from archwright.trials import Result, Trial
@@ -92,6 +93,7 @@ def render(result: Result) -> str:
         ("baselines", "Against the baselines", _baselines(result)),
         ("network", "The network", _network(result)),
         ("search", "The search", _search(result)),
+        ("stages", "The stages of the cascade", _stages(result)),
         ("front", "Trade-offs", _front(result)),
         ("curves", "Learning curves", _curves(result)),
         ("decisions", "Which decisions mattered", _decisions(result)),
@@ -425,6 +427,32 @@ def _search(result: Result) -> str:
     against_random = facts.random_verdict(result)
     said = f"<p>{escape(against_random)}</p>" if against_random else ""
     return said + _tabs("time", panels) + _note(note)
+
+
+def _stages(result: Result) -> str:
+    stages = stages_of(result)
+    if not stages:
+        return ""
+    head = [("Stage", ""), ("came in", "n"), ("went on", "n"), ("time", "n")]
+    head += [("rank correlation with the next training", "n"), ("", "")]
+    rows = [
+        f"<tr><td>{escape(name)}</td>"
+        + "".join(f'<td class="n">{escape(text)}</td>' for text in texts)
+        + f'<td class="note">{escape(note)}</td></tr>'
+        for name, *texts, note in rows_of(stages)
+    ]
+    doubt = doubt_about(stages)
+    return (
+        _both_widths(lambda width: funnel(stages, width))
+        + (_say(doubt, "behind") if doubt else "")
+        + _table(head, rows)
+        + _note(
+            "Lengths are logarithmic; the dark part went on to the next stage. The correlation is "
+            "Spearman's, of what both stages judged: what went on was chosen, so it is lower than "
+            "among all. Some of the trained were drawn at random, so that cheap stages can be "
+            "judged too."
+        )
+    )
 
 
 def _front(result: Result) -> str:
