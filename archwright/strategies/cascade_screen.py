@@ -20,6 +20,7 @@ if TYPE_CHECKING:
 
 N_PARENTS = 5
 N_TRIES = 10  # draws for each place in the pool
+N_KNOWN = 100  # draws in a row of what is known already, after which the space counts as small
 RESERVE = 2.0  # times the entrants are kept: some may break a limit, or be known by then
 
 
@@ -130,8 +131,8 @@ def _pool(
     best = best_first(history, [t for t in complete if history.level_of(t) == top])[:N_PARENTS]
     pool: list[Architecture] = []
     parents: list[int | None] = []
-    drawn = 0
-    while len(pool) < cascade.pool and drawn < N_TRIES * cascade.pool:
+    drawn, n_known = 0, 0
+    while len(pool) < cascade.pool and drawn < N_TRIES * cascade.pool and n_known < N_KNOWN:
         drawn += 1
         parent = rng.choice(best) if best and drawn % 2 else None
         if parent is None:
@@ -141,7 +142,8 @@ def _pool(
             if rng.random() < 0.5:
                 architecture = space.mutate(architecture, rng=rng)
         form = space.canonical(architecture)
-        if form in seen:
+        n_known = n_known + 1 if form in seen else 0
+        if n_known:
             continue
         seen.add(form)
         if _keeps_limits(history, architecture):
