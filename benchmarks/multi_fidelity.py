@@ -1,13 +1,15 @@
 """Strategies with several budgets beside random search: on NAS-Bench-201 and with real training.
 
     python benchmarks/multi_fidelity.py --only table --data ../shared/data
+    python benchmarks/multi_fidelity.py --only reach --data ../shared/data
     python benchmarks/multi_fidelity.py --only stages
     python benchmarks/multi_fidelity.py --only training --cpu-seconds 60 --seeds 3
 
 `table`: mean test accuracy of what validation chose, after so many simulated seconds. On
 "nasbench201-12" every evaluation is a training of 12 epochs (the protocol of the published 93.70
 for random search, 93.61 for BOHB and 93.92 for regularized evolution at 12,000 s on CIFAR-10); on
-"nasbench201" one of 12 or of 200, and a promotion costs the difference. `queries`: regret on
+"nasbench201" one of 12 or of 200, and a promotion costs the difference. `reach`: simulated
+time until the best full training lies within 0.3 points of the optimum. `queries`: regret on
 NAS-Bench-101, trained for 4, 12, 36 and 108 epochs. `stages`: what going on from a checkpoint costs
 in accuracy and saves in time. `training`: networks for 200 rows of digits, at equal CPU time.
 """
@@ -20,6 +22,7 @@ os.environ.setdefault("OMP_NUM_THREADS", "1")
 
 import argparse
 import copy
+import math
 import statistics
 import time
 import warnings
@@ -48,6 +51,74 @@ def table(args):
                     f"{statistics.mean(own):.2f} s)",
                     flush=True,
                 )
+
+
+def reach(args):
+    """Time to come within so many points of the optimum; what never came counts as infinite.
+
+    Only what was trained in full counts as found. The unit is the mean time of a full training.
+    """
+    from archwright.benchmarks import NasBench201, run_strategy
+
+    within = args.within
+    for dataset in args.datasets.split(","):
+        benchmark = NasBench201(dataset, path=args.data)
+        places = list(benchmark.source.places())
+        unit = statistics.mean(benchmark.source.seconds(place, 1) for place in places)
+        print(f"{dataset}: a full training takes {unit:,.0f} s on average", flush=True)
+        for name in args.strategies.split(","):
+            times, curves, own = {"validation": [], "test": []}, [], []
+            for seed in range(args.table_seeds):
+                watched = _Watched(name)
+                limit = unit * args.limit
+                run = run_strategy(benchmark, watched, seed=seed, queries=10_000, seconds=limit)
+                found = [step for step in run.steps if step.trial in watched.full]
+                for kind, regret in (("validation", "regret"), ("test", "test_regret")):
+                    hit = (s.seconds for s in found if getattr(s, regret) <= within + 1e-9)
+                    times[kind].append(next(hit, math.inf) / unit)
+                curves.append([_at(found, unit * at) for at in CHECKPOINTS])
+                own.append(1000 * run.own_s / max(1, watched.n))
+            for kind, values in times.items():
+                ordered = sorted(values)
+                missed = sum(math.isinf(v) for v in values)
+                print(
+                    f"{dataset:15s} {name:20s} {kind:10s} median {statistics.median(ordered):6.1f}"
+                    f" p90 {ordered[math.ceil(0.9 * len(ordered)) - 1]:6.1f} full trainings, "
+                    f"not within {args.limit:g}: {missed} of {len(values)}",
+                    flush=True,
+                )
+            for i, kind in enumerate(("validation", "test")):
+                middle = [statistics.median(c[j][i] for c in curves) for j in range(len(curves[0]))]
+                shown = ", ".join(f"{n}: {v:.2f}" for n, v in zip(CHECKPOINTS, middle, strict=True))
+                print(f"{'':15s} {name:20s} median {kind} regret at {shown}", flush=True)
+            print(f"{'':15s} {name:20s} own {statistics.mean(own):.0f} ms a proposal", flush=True)
+
+
+CHECKPOINTS = (2, 5, 10, 20, 40)
+"""Mean times of a full training."""
+
+
+class _Watched:
+    """A strategy, and which trials it asked to be trained in full."""
+
+    def __init__(self, name):
+        from archwright.strategies import as_strategy
+
+        self.wrapped = as_strategy(name)
+        self.full, self.n = set(), 0
+
+    def propose(self, history, rng):
+        proposal = self.wrapped.propose(history, rng)
+        self.n += 1
+        if proposal is not None and history.level(proposal.budget) >= history.level(None):
+            self.full.add(history.next_number)
+        return proposal
+
+
+def _at(steps, seconds):
+    """Regret on validation and test data after so many seconds; infinite before any."""
+    done = [step for step in steps if step.seconds <= seconds]
+    return (done[-1].regret, done[-1].test_regret) if done else (math.inf, math.inf)
 
 
 def queries(args):
@@ -168,15 +239,27 @@ def training(args):
 def main():
     warnings.simplefilter("ignore")
     parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("--only", choices=("table", "queries", "stages", "training"), required=True)
+    parser.add_argument("--only", choices=tuple(PARTS), required=True)
     parser.add_argument("--data", help="file or folder of NAS-Bench-201")
     parser.add_argument("--datasets", default="cifar10")
     parser.add_argument("--simulated", type=float, default=12_000)
     parser.add_argument("--table-seeds", type=int, default=100)
     parser.add_argument("--seeds", type=int, default=3)
     parser.add_argument("--cpu-seconds", type=float, default=60.0)
+    parser.add_argument("--within", type=float, default=0.3, help="points of accuracy")
+    parser.add_argument("--limit", type=float, default=150, help="mean times of a full training")
+    parser.add_argument("--strategies", default="random,evolution,auto")
     args = parser.parse_args()
-    {"table": table, "queries": queries, "stages": stages, "training": training}[args.only](args)
+    PARTS[args.only](args)
+
+
+PARTS = {
+    "table": table,
+    "reach": reach,
+    "queries": queries,
+    "stages": stages,
+    "training": training,
+}
 
 
 if __name__ == "__main__":

@@ -623,6 +623,13 @@ REFERENCES: dict[str, Reference] = {
             "1712.00559",
         ),
         Reference(
+            "klein2020",
+            "A. Klein, L. C. Tiao, T. Lienart, C. Archambeau, M. Seeger",
+            "Model-based Asynchronous Hyperparameter and Neural Architecture Search",
+            "arXiv preprint, 2020",
+            "2003.10865",
+        ),
+        Reference(
             "hutter2011",
             "F. Hutter, H. H. Hoos, K. Leyton-Brown",
             "Sequential Model-Based Optimization for General Algorithm Configuration",
@@ -659,6 +666,7 @@ METHODS: dict[str, tuple[str, ...]] = {
     "median": ("golovin2017",),
     "grid": ("bergstra2012",),
     "local": ("white2021", "denottelander2021"),
+    "mobster": ("klein2020", "li2020"),
     "local_search": ("white2021", "denottelander2021"),
     "evolution": ("real2019",),
     "genetic": ("sun2020", "xie2017"),

@@ -38,6 +38,7 @@ _STRATEGIES = {
     "grid": "grid search",
     "hyperband": "Hyperband",
     "local": "local search",
+    "mobster": "model-based asynchronous successive halving (MOBSTER)",
     "nas_bowl": "NAS-BOWL",
     "npenas": "NPENAS",
     "nsga2": "NSGA-II",

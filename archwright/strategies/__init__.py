@@ -34,6 +34,7 @@ if TYPE_CHECKING:
     from archwright.strategies.grid import Grid as Grid
     from archwright.strategies.hyperband import Hyperband as Hyperband
     from archwright.strategies.local_search import LocalSearch as LocalSearch
+    from archwright.strategies.mobster import MOBSTER as MOBSTER
     from archwright.strategies.npenas import NPENAS as NPENAS
     from archwright.strategies.nsga2 import NSGA2 as NSGA2
     from archwright.strategies.nsga3 import NSGA3 as NSGA3
@@ -75,6 +76,7 @@ _HOMES = {
     "grid": "grid:Grid",
     "hyperband": "hyperband:Hyperband",
     "local": "local_search:LocalSearch",
+    "mobster": "mobster:MOBSTER",
     "nas_bowl": "bowl:NASBOWL",
     "npenas": "npenas:NPENAS",
     "nsga2": "nsga2:NSGA2",
@@ -203,6 +205,7 @@ __all__ = [
     "Grid",
     "Hyperband",
     "LocalSearch",
+    "MOBSTER",
     "NASBOWL",
     "NPENAS",
     "NSGA2",
