@@ -137,6 +137,17 @@ class Encoder:
             self.names[name] = own.names
         return found
 
+    def encode_sample(self, n: int, *, seed: int = 0) -> dict[str, Matrix]:
+        """The features of random architectures of the space, without custom ones.
+
+        Args:
+            n: how many.
+            seed: of the draw.
+        """
+        rng = Random(seed)
+        sample = [self.space.sample(rng=rng) for _ in range(n)]
+        return {name: group.of(sample) for name, group in self._groups.items()}
+
 
 def default_features(space: Space) -> tuple[str, ...]:
     """The groups that predictors read where none are named.

@@ -18,7 +18,7 @@ from archwright.errors import InputError
 from archwright.predictors.memo import Memo
 
 Array = npt.NDArray[np.float32]
-Loss = Literal["mae", "mse"]
+Loss = Literal["mae", "mse", "rank"]
 
 
 @dataclass(frozen=True)
@@ -74,7 +74,9 @@ class MlpEnsemble:
             epochs: passes over the data.
             batch: examples a step.
             max_steps: at most so many steps, however much data there is.
-            loss: "mae" (absolute error) or "mse" (squared error).
+            loss: "mae" (absolute error), "mse" (squared error) or "rank" (the logistic loss of each
+                pair in a batch, of which the one with the larger target should get more; what is
+                predicted then has no scale of its own).
             share: the share of the examples, drawn anew, that each network sees.
 
         Raises:
@@ -165,7 +167,10 @@ class _Trainer:
         w, b = self.layers[-1]
         error = inputs[-1] @ w + b - y
         # 2. backward
-        slope = np.sign(error) if self.loss == "mae" else 2 * error
+        if self.loss == "rank":
+            slope = _pair_slope(error + y, y)
+        else:
+            slope = np.sign(error) if self.loss == "mae" else 2 * error
         delta = slope * weight / np.float32(x.shape[1])
         for k in range(len(self.layers) - 1, -1, -1):
             gw, gb = self.grads[k]
@@ -180,6 +185,15 @@ class _Trainer:
         size = rate / (1 - 0.9**self.n_steps)
         root = np.sqrt(self.v / np.float32(1 - 0.999**self.n_steps)) + np.float32(1e-7)
         self.flat -= np.float32(size) * self.m / root
+
+
+def _pair_slope(found: Array, y: Array) -> Array:
+    """The slope of ``log(1 + exp(-(a - b)))``, a the one to be above b, times the batch size."""
+    above = np.sign(y - y.transpose(0, 2, 1))  # networks x batch x batch
+    gap = above * (found - found.transpose(0, 2, 1))
+    pull = -above / (1 + np.exp(np.clip(gap, -50, 50)))
+    slope: Array = pull.mean(axis=2, keepdims=True).astype(np.float32) * np.float32(2)
+    return slope
 
 
 def _pairs(flat: Array, shapes: Sequence[tuple[int, ...]]) -> list[tuple[Array, Array]]:
