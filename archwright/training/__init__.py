@@ -3,6 +3,7 @@
 Scikit-learn's lines to beat are in `archwright.training.baselines`.
 """
 
+from archwright.training.distillation import Teacher as Teacher
 from archwright.training.distillation import distillation_loss as distillation_loss
 from archwright.training.inference import evaluate as evaluate
 from archwright.training.inference import predict as predict
@@ -23,6 +24,7 @@ __all__ = [
     "Recipe",
     "Stages",
     "StopTraining",
+    "Teacher",
     "distillation_loss",
     "evaluate",
     "fastest_threads",

@@ -7,6 +7,7 @@ import math
 from collections.abc import Callable
 from contextlib import nullcontext
 from dataclasses import dataclass, field
+from pathlib import Path
 from time import perf_counter
 from typing import TYPE_CHECKING, Any
 
@@ -17,7 +18,7 @@ from archwright import errors
 from archwright.nn import seeded
 from archwright.nn.contexts import evaluating, threads
 from archwright.training.averaging import WeightAverage
-from archwright.training.distillation import distillation_loss
+from archwright.training.distillation import Teacher, distillation_loss
 from archwright.training.inference import check_outputs, inference_batch, score
 from archwright.training.layout import lay_out, use_channels_last
 from archwright.training.mixing import cutmix, mixup
@@ -86,7 +87,7 @@ def fit(
     on_epoch: OnEpoch | None = None,
     seconds: float | None = None,
     n_threads: int | None = None,
-    teacher: nn.Module | None = None,
+    teacher: Teacher | nn.Module | Callable[[Tensor], Any] | str | Path | None = None,
     pace: Pace | None = None,
     stages: Stages | None = None,
 ) -> Fit:
@@ -114,7 +115,8 @@ def fit(
             left of the schedule is shortened if the machine slows down. A schedule always reaches
             its end: an allowance for less than a handful of steps is overrun, not cut.
         n_threads: CPU threads while training; None leaves torch's setting.
-        teacher: a trained network to learn from beside the labels (see `Recipe.distill_alpha`).
+        teacher: what to learn from beside the labels (see `Teacher`, `Recipe.distill_alpha`): a
+            trained network, a function of a prepared batch, or the path of an exported one.
         pace: repeats the course of an earlier fit; replaces `seconds` and the recipe's epochs.
         stages: trains in stages instead of by the recipe's schedule, warmup, patience and
             `augment_until`, so that a longer run can go on from this one, or this one from a
@@ -147,6 +149,9 @@ def fit(
     recipe = (recipe or Recipe()).resolve(
         kind=task.kind, modality=task.modality, n_rows=len(task.train)
     )
+    taught_by = None if teacher is None else Teacher.of(teacher).to(where)
+    if taught_by is not None:
+        taught_by.check(task, where)
     if where.type == "cpu" and recipe.precision in ("bf16", "fp16"):
         raise errors.InputError(
             f'precision {recipe.precision!r} needs a GPU, got device {where.type!r}: use "auto"'
@@ -160,7 +165,7 @@ def fit(
             try:
                 with seeded(seed):
                     run = _Run(
-                        model, task, recipe, where, data, rows_at_once, seed, teacher, started
+                        model, task, recipe, where, data, rows_at_once, seed, taught_by, started
                     )
                     run.stages = stages
                     return run.train(initial, deadline, pace, on_epoch)
@@ -195,7 +200,7 @@ class _Run:
         data: str,
         rows_at_once: int,
         seed: int,
-        teacher: nn.Module | None,
+        teacher: Teacher | None,
         started: float,
     ) -> None:
         self.task = task
@@ -205,7 +210,7 @@ class _Run:
         self.seed = seed
         self.started = started
         self.model = model.to(device)
-        self.teacher = teacher.to(device) if teacher is not None else None
+        self.teacher = teacher
         train, validation = task.split(data), task.validation if data == "train" else None
         self.x, self.y = _placed(train, device)
         self.validation = validation if validation is not None and len(validation) else None
@@ -459,8 +464,7 @@ class _Run:
         with self._casting():
             outputs = self.model(x)
             if self.teacher is not None:
-                with evaluating(self.teacher):
-                    taught = self.teacher(x).float()
+                taught = self._taught(self.teacher, x, rows, mixed=share < 1.0)
         outputs = check_outputs(outputs, len(rows), self.task).float()
         smoothing = self.label_smoothing
         loss = self.task.loss(outputs, y, label_smoothing=smoothing)
@@ -475,13 +479,28 @@ class _Run:
             loss = torch.lerp(loss, distance, recipe.distill_alpha)
         return loss
 
+    def _taught(self, teacher: Teacher, x: Tensor, rows: Tensor, *, mixed: bool) -> Tensor:
+        """The teacher's outputs; what it answers for rows as they are is computed once."""
+        n = len(x) if mixed else self._n_augmented(len(x))
+        parts = [teacher(x[:n]).float()] if n else []
+        if n < len(x):
+            with torch.autocast(self.device.type, enabled=False):
+                parts.append(teacher.outputs(self.x, rows[n:], self._prepared).to(self.device))
+        return torch.cat(parts)
+
+    def _n_augmented(self, n_rows: int) -> int:
+        """How many of a batch's rows are augmented: the first ones."""
+        if self.plain or self.augment is None:
+            return 0
+        return math.ceil(self.recipe.augment_share * n_rows)
+
     def _prepared(self, raw: Tensor, *, augment: bool = False) -> Tensor:
         x = self.task.prepare(raw.to(self.device, non_blocking=True))
         if augment and self.augment is not None:
             # The rows are shuffled, so the first ones are as random as any. With a moderate
             # augmentation of Fashion-MNIST, three quarters of each batch gave an accuracy of
             # 0.872, 0.897 and 0.904 in 6, 12 and 24 epochs; all of it 0.844, 0.876 and 0.895.
-            n = math.ceil(self.recipe.augment_share * len(x))
+            n = self._n_augmented(len(x))
             changed = self.augment(x[:n], self.drawing) if n else x[:0]
             x = torch.cat([changed, x[n:]]) if n < len(x) else changed
         return x.contiguous(memory_format=torch.channels_last) if self.channels_last else x
