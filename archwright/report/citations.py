@@ -10,6 +10,8 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from typing import Any
 
+from archwright.report.citations_of_proxies import CITED, PUBLICATIONS
+
 
 @dataclass(frozen=True, slots=True)
 class Reference:
@@ -652,6 +654,9 @@ REFERENCES: dict[str, Reference] = {
             link="https://papers.nips.cc/paper/4443-algorithms-for-hyper-parameter-optimization",
         ),
     )
+} | {
+    key: Reference(key, authors, title, venue, arxiv, link)
+    for key, authors, title, venue, arxiv, link in PUBLICATIONS
 }
 """Every reference, by key."""
 
@@ -724,8 +729,10 @@ METHODS: dict[str, tuple[str, ...]] = {
     "optuna": ("akiba2019",),
     "pytorch": ("paszke2019",),
     "scikit-learn": ("pedregosa2011",),
+    # zero-cost proxies
+    **CITED,
 }
-"""What each strategy, space or part of a recipe cites."""
+"""What each strategy, space, part of a recipe or zero-cost proxy cites."""
 
 
 def references(*names: str) -> list[Reference]:
@@ -760,3 +767,25 @@ def recipe_methods(recipe: Mapping[str, Any]) -> list[str]:
     if recipe.get("precision") in ("bf16", "fp16"):
         names.append("mixed_precision")
     return [name for name in names if name in METHODS]
+
+
+def proxy_methods(info: Mapping[str, Any], metrics: Iterable[str]) -> list[str]:
+    """Which zero-cost proxies judged a run's architectures, as names of `METHODS`.
+
+    Args:
+        info: the facts of the run.
+        metrics: the names of its metrics. Those of a user's own function, which may be called
+            "plain" or "complexity" too, are not taken for proxies, nor is a training's.
+
+    >>> ours = {"identity": {"training": None, "evaluator": None}}
+    >>> proxy_methods(ours, ["params", "synflow"])
+    ['synflow']
+    >>> proxy_methods({"identity": {"training": None, "evaluator": "3.13:0a"}}, ["synflow"])
+    []
+    """
+    identity = info.get("identity")
+    if not isinstance(identity, Mapping):
+        return []
+    if identity.get("training") is not None or identity.get("evaluator") is not None:
+        return []
+    return [name for name in metrics if name in CITED]

@@ -18,7 +18,7 @@ from archwright._version import __version__
 from archwright.errors import InputError
 from archwright.report import charts, facts, figures
 from archwright.report.charts import Chart
-from archwright.report.citations import recipe_methods, references
+from archwright.report.citations import proxy_methods, recipe_methods, references
 from archwright.report.drawing import network
 from archwright.report.funnel import doubt_about, funnel, rows_of, stages_of
 from archwright.report.importance import DecisionEffect, importance
@@ -717,6 +717,9 @@ def _references(result: Result) -> str:
         names = [str(result.info.get("strategy", "")), str(result.info.get("space", ""))]
         recipe = result.info.get("recipe")
         names += recipe_methods(recipe) if isinstance(recipe, Mapping) else []
+        names += proxy_methods(
+            result.info, dict.fromkeys(m for t in result.trials for m in t.metrics)
+        )
         entries = [r.to_dict() for r in references(*names)]
     line = facts.random_line(result)
     extra = (["random"] if line is not None else []) + ["importance", "optuna", "pytorch"]
