@@ -82,7 +82,7 @@ _HOMES = {
         "RegularizedEvolution",
         "WarmStart",
     ),
-    "archwright.runs": ("load", "resume", "search"),
+    "archwright.runs": ("FidelityCheck", "check_fidelity", "load", "resume", "search"),
     "archwright.export": ("load_exported",),
 }
 _HOME_OF = {name: home for home, names in _HOMES.items() for name in names}

@@ -14,7 +14,7 @@ from archwright.evaluators.evaluate import (
     run_evaluation,
     text_of,
 )
-from archwright.evaluators.fidelity import check_fidelity
+from archwright.evaluators.fidelity import require_fidelity
 from archwright.evaluators.table import Table
 
 if TYPE_CHECKING:
@@ -30,7 +30,7 @@ __all__ = [
     "Train",
     "Trained",
     "check_evaluator",
-    "check_fidelity",
+    "require_fidelity",
     "run_evaluation",
     "text_of",
 ]

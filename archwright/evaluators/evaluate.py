@@ -22,7 +22,7 @@ class Evaluator(Protocol):
     in full costs, in the unit of ``candidate.budget``; for strategies with several budgets),
     ``isolated`` (True: run it in worker processes unless told otherwise), ``own_metrics`` (names
     of metrics that it knows by itself: costs among them are not computed, nor is any that no goal
-    or limit names), ``fidelities`` (the kinds of `Fidelity` that it knows; see `check_fidelity`),
+    or limit names), ``fidelities`` (the kinds of `Fidelity` that it knows; see `require_fidelity`),
     ``task``, and ``final(candidate, ...)`` (train the winner anew and test it).
     """
 

@@ -9,7 +9,7 @@ from archwright.space import Space
 from archwright.trials import Fidelity
 
 
-def check_fidelity(evaluator: Any, fidelity: Fidelity, space: Space) -> None:
+def require_fidelity(evaluator: Any, fidelity: Fidelity, space: Space) -> None:
     """Refuse a fidelity that an evaluator does not know, or that the space cannot be built at.
 
     An evaluator says what it knows by an attribute ``fidelities``, names of kinds such as
@@ -24,7 +24,7 @@ def check_fidelity(evaluator: Any, fidelity: Fidelity, space: Space) -> None:
     >>> from archwright.space import Choice
     >>> space = Space({"width": Choice((16, 32))})
     >>> table = Table(space, [({"width": 16}, {"accuracy": 0.8})])
-    >>> check_fidelity(table, Fidelity(data=0.5), space)
+    >>> require_fidelity(table, Fidelity(data=0.5), space)
     Traceback (most recent call last):
         ...
     archwright.errors.InputError: Table evaluates in full only: it knows no lower data (asked ...

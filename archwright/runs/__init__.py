@@ -3,5 +3,16 @@
 from archwright.runs.api import load, resume, search
 from archwright.runs.finish import export_result
 from archwright.runs.loop import Clock, Loop
+from archwright.runs.ranking_check import check_fidelity
+from archwright.runs.rankings import FidelityCheck
 
-__all__ = ["Clock", "Loop", "export_result", "load", "resume", "search"]
+__all__ = [
+    "Clock",
+    "FidelityCheck",
+    "Loop",
+    "check_fidelity",
+    "export_result",
+    "load",
+    "resume",
+    "search",
+]

@@ -14,7 +14,7 @@ import cloudpickle
 from filelock import FileLock, Timeout
 
 from archwright.errors import InputError, LedgerError, unknown_name, whole_number
-from archwright.evaluators import EvaluatorLike, check_evaluator, check_fidelity
+from archwright.evaluators import EvaluatorLike, check_evaluator, require_fidelity
 from archwright.executors import Executor
 from archwright.runs.checks import check_folder, parse_limits, positive
 from archwright.runs.facts import is_finite
@@ -138,7 +138,7 @@ def search(
     rule = as_stopping(stopping)
     lower = as_fidelity(fidelity)
     folder = check_folder(out)
-    evaluator, space, space_name = _resolve(space, evaluate)
+    evaluator, space, space_name = resolve(space, evaluate)
     check_evaluator(evaluator)
     objective = _objective(evaluator, maximize, minimize, limits)
     check = getattr(chosen, "check", None)
@@ -153,7 +153,7 @@ def search(
     for asked in ([] if lower is None else [lower], getattr(chosen, "fidelities", ())):
         for one in asked:
             if not one.full:
-                check_fidelity(evaluator, one, space)
+                require_fidelity(evaluator, one, space)
     run = Run(
         space=space,
         space_name=space_name,
@@ -258,7 +258,7 @@ def load(folder: str | Path) -> Result:
     return result_from(path, run, Space.from_dict(run["space"]))
 
 
-def _resolve(space: Space | str, evaluate: Any) -> tuple[Any, Space, str]:
+def resolve(space: Space | str, evaluate: Any) -> tuple[Any, Space, str]:
     """The evaluator, the space and the space's name."""
     if hasattr(evaluate, "train") and hasattr(evaluate, "preprocessing"):
         from archwright.evaluators import Train

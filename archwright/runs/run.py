@@ -18,7 +18,7 @@ from typing import Any
 import cloudpickle
 
 from archwright.errors import InputError, LedgerError
-from archwright.evaluators import check_fidelity
+from archwright.evaluators import require_fidelity
 from archwright.executors import Adapted, Executor, InProcess, Processes
 from archwright.hardware.cores import n_cores
 from archwright.ledger import Ledger, MemoryLedger
@@ -257,7 +257,7 @@ class Run:
         return self._close(result)
 
     def _check_fidelity(self, fidelity: Fidelity) -> None:
-        check_fidelity(self.evaluator, fidelity, self.space)
+        require_fidelity(self.evaluator, fidelity, self.space)
 
     def _job(self, stack: ExitStack) -> Job | None:
         """What worker processes are sent, until the stack is closed."""
