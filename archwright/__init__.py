@@ -76,12 +76,15 @@ _HOMES = {
     "archwright.evaluators": ("Candidate", "Table", "Train"),
     "archwright.strategies": (
         "Auto",
+        "Cascade",
         "Grid",
         "LocalSearch",
         "RandomSearch",
         "RegularizedEvolution",
+        "Stage",
         "WarmStart",
     ),
+    "archwright.proxies": ("ZeroCost",),
     "archwright.runs": ("FidelityCheck", "check_fidelity", "load", "resume", "search"),
     "archwright.export": ("load_exported",),
 }

@@ -363,12 +363,12 @@ def _promotion(
 
 
 def _budget(share: float, full: float | None, available: Sequence[float] | None) -> float | None:
-    """A share of the full budget: one of those there are, or whole where the full one is."""
+    """A share of the full budget: the nearest of those there are, or whole where that one is."""
     if full is None:
         return None
     budget = share * full
     if available is not None:
-        budget = min((a for a in available if a >= budget - 1e-9), default=full)
+        budget = full if share == 1 else min(available, key=lambda a: abs(math.log(a / budget)))
     elif float(full).is_integer():
         budget = float(max(1, round(budget)))
     return int(budget) if float(budget).is_integer() else budget

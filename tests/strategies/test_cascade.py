@@ -258,6 +258,11 @@ def test_without_budgets_the_default_trains_in_full():
     assert Cascade().budgets(history) == ()
 
 
+def test_of_a_table_the_nearest_budget_is_taken():
+    history = History(FLAT, ONE, full_budget=200, budgets=(12, 200))
+    assert Cascade([1 / 9, 1 / 3]).budgets(history) == (12, 200)
+
+
 def test_few_epochs_make_fewer_stages():
     history = History(FLAT, ONE, full_budget=2)
     assert Cascade().budgets(history) == (1, 2)
