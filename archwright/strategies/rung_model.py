@@ -45,7 +45,7 @@ class Coupling:
 
 
 COUPLINGS = tuple(
-    Coupling(correlation, own) for correlation in (0.85, 0.6, 0.97) for own in (0.05, 0.2)
+    Coupling(correlation, own) for correlation in (0.85, 0.2, 0.6, 0.97) for own in (0.05, 0.2)
 )
 """What is chosen from."""
 
