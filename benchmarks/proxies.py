@@ -26,6 +26,7 @@ import numpy as np
 import pandas as pd
 import torch
 import torch.nn.functional as F
+from proxies_one_by_one import one_by_one
 from scipy.stats import spearmanr
 
 from archwright.benchmarks.nasbench201 import EDGES, OPS, PATHS, distinct
@@ -147,7 +148,7 @@ def cost(frame: pd.DataFrame, options: Any) -> None:
     y = torch.randint(10, (options.batch,))
     calls = {"the seven": SEVEN, "the thirteen": THIRTEEN, "combination": COMBINATION}
     calls |= {name: (name,) for name in PROXIES} if options.each else {}
-    ratios: dict[str, list[float]] = {name: [] for name in calls}
+    ratios: dict[str, list[float]] = {name: [] for name in [*calls, "one by one", "share"]}
     for row in sample(frame, options.n):
         model = space.build(space.check(architecture(frame, row)), seed=0)
         score(model, THIRTEEN, input_shape=SHAPE, batch=2)  # whatever is done once is done
@@ -163,6 +164,10 @@ def cost(frame: pd.DataFrame, options: Any) -> None:
                 score(model, names, input_shape=SHAPE, batch=options.batch)
                 ours.append(time.process_time() - start)
             ratios[name].append(min(ours) / min(plain))
+        start = time.process_time()
+        one_by_one(model, x, y)
+        ratios["one by one"].append((time.process_time() - start) / min(plain))
+        ratios["share"].append(ratios["the thirteen"][-1] / ratios["one by one"][-1])
     print(f"CPU time in plain passes (forward, backward); batch {options.batch}, {options.n} cells")
     for name, values in ratios.items():
         print(f"{name:16} median {statistics.median(values):.2f}, largest {max(values):.2f}")
