@@ -124,7 +124,7 @@ class _Watched:
             return False
         bound = self.benchmark.test_optimum - self.within
         return self.best[0] >= self.benchmark.optimum - self.within and (
-            self.best[1] >= bound or self.benchmark.test(_optimal(self.benchmark)) < bound
+            self.best[1] >= bound or _test_of_the_optimum(self.benchmark) < bound
         )
 
     def propose(self, history, rng):
@@ -138,13 +138,11 @@ class _Watched:
 
 
 @functools.cache
-def _optimal(benchmark):
-    """The architecture with the best validation value."""
-    space = benchmark.space
-    return max(
-        {space.canonical(a) for a in space.enumerate()},
-        key=lambda a: benchmark.objective.score(benchmark.read(a).metrics),
-    )
+def _test_of_the_optimum(benchmark):
+    """Test value of the architecture that is the best by validation."""
+    source = benchmark.source
+    best = max(source.places(), key=lambda p: benchmark.objective.score(source.metrics(p, 1)))
+    return source.test(best)
 
 
 def _at(steps, seconds):
