@@ -17,6 +17,7 @@ if TYPE_CHECKING:
 
 WEIGHTS = "weights.safetensors"
 CHECKPOINT = "checkpoint.pt"
+INHERITED = "weights.pt"
 
 Judge = Callable[[Sequence[Mapping[str, float]]], "str | None"]
 """Asked after each report with the curve so far: why to stop, or None to go on."""
@@ -48,6 +49,11 @@ class Candidate:
             on; None where none will. See `save_checkpoint`.
         previous: the folder that the candidate which this one continues left; else None.
         previous_budget: the budget that one had.
+        legacy: a folder to leave the trained weights in, from which candidates that are changed
+            copies of this one start; None where none will. See `keep_weights`.
+        parent: what this one is a changed copy of, with `legacy` naming the folder that the parent
+            left its weights in (None: they are not kept any more); None where it has no parent, or
+            its weights are not to be used.
         notes: what a reader of the trial should know, one sentence each.
 
     >>> from archwright.space import Choice, Space
@@ -76,6 +82,8 @@ class Candidate:
         previous_budget: float | None = None,
         judge: Judge | None = None,
         fidelity: Fidelity | None = None,
+        legacy: str | Path | None = None,
+        parent: Mapping[str, Any] | None = None,
     ) -> None:
         self.space = space
         self.architecture = architecture
@@ -92,6 +100,8 @@ class Candidate:
         self.checkpoint = None if checkpoint is None else Path(checkpoint)
         self.previous = None if previous is None else Path(previous)
         self.previous_budget = previous_budget
+        self.legacy = None if legacy is None else Path(legacy)
+        self.parent = None if parent is None else Candidate(space, **parent)
         self.notes: list[str] = []
         self._judge = judge
 
@@ -200,3 +210,52 @@ class Candidate:
             )
             return None
         return state
+
+    def keep_weights(self, model: nn.Module) -> None:
+        """Keep the trained weights for candidates that are changed copies of this one.
+
+        Written whole or not at all. Does nothing where there will be none.
+        """
+        if self.legacy is None:
+            return
+        import torch
+
+        self.legacy.mkdir(parents=True, exist_ok=True)
+        part = self.legacy / (INHERITED + ".part")
+        torch.save(model.state_dict(), part)
+        part.replace(self.legacy / INHERITED)
+
+    def parent_model(self) -> nn.Module | None:
+        """The parent's network with its trained weights, in eval mode, on the CPU.
+
+        None where there is no parent, or its weights are missing or cannot be read, which `notes`
+        then says. Loads tensors alone, no code.
+        """
+        if self.parent is None:
+            return None
+        import torch
+
+        number = self.parent.number
+        try:
+            if self.parent.legacy is None:
+                raise FileNotFoundError
+            state = torch.load(
+                self.parent.legacy / INHERITED, map_location="cpu", weights_only=True
+            )
+        except Exception as error:  # whatever is wrong with a file, its own first weights will do
+            missing = isinstance(error, FileNotFoundError)
+            self.notes.append(
+                f"started from new weights: those of its parent, trial {number}, "
+                + ("are not kept" if missing else f"cannot be read ({type(error).__name__})")
+            )
+            return None
+        model = self.parent.model().to("cpu")
+        try:
+            model.load_state_dict(state)
+        except RuntimeError:
+            self.notes.append(
+                f"started from new weights: those of its parent, trial {number}, are of another "
+                "network"
+            )
+            return None
+        return model.eval()

@@ -10,15 +10,30 @@ import torch
 
 from archwright.errors import InputError, unknown_name
 from archwright.evaluators.candidate import Candidate
+from archwright.nn import inherit, morph
 from archwright.space import Space
 from archwright.tasks import Task
 from archwright.tasks.resolution import lower_resolution
-from archwright.training import RECIPE_FIELDS, Recipe, Stages, fastest_threads, fit, predict
+from archwright.training import (
+    RECIPE_FIELDS,
+    Recipe,
+    Stages,
+    Teacher,
+    fastest_threads,
+    fit,
+    predict,
+)
 from archwright.trials import Fidelity, Objective
 from archwright.trials.fidelity import KINDS
 
 if TYPE_CHECKING:
     from torch import nn
+
+
+INHERIT = ("weights", "morphism")
+"""The ways in which a candidate may take up its parent's weights."""
+
+N_ROWS_MORPHED = 64  # from which a morphism takes the statistics of its new normalisations
 
 
 @dataclass(frozen=True)
@@ -62,6 +77,11 @@ class Train:
     how (`ModelSpace.smaller`). What the recipe leaves open, such as the batch size, follows from
     the rows that there are. The final training is always in full.
 
+    With `inherit`, a candidate that a strategy made by changing an earlier one (evolution, local
+    search, mutations of any strategy) starts from that one's trained weights. It has then been
+    trained longer than its own epochs say, so the values of later trials flatter them; the final
+    training starts from new weights, and so does not.
+
     Args:
         task: the data.
         epochs: epochs for each candidate; None: the recipe's, which is sized to the data.
@@ -69,9 +89,18 @@ class Train:
         final_epochs: epochs of the winner's final training, at most; None: as many as a
             candidate's where `epochs` or the recipe says so, else twice the recipe's rule.
         n_rows: train candidates on so many rows, dealt as the splits are; None: on all.
+        inherit: None: from new weights; "weights": from what a parent shares
+            (`archwright.nn.inherit`); "morphism": so that training begins with the parent's
+            function where that is possible, else as "weights" (`archwright.nn.morph`).
+        teacher: what networks learn from beside the labels, in candidates' trainings and the final
+            one: anything that `Teacher` takes.
+        distill_weight: weight of the teacher's outputs against the labels, 0 to 1; None: the
+            recipe's.
+        temperature: softens both outputs; None: the recipe's.
 
     Raises:
-        InputError: `task` is no task, or a number is not positive.
+        InputError: `task` is no task, a number is out of range, or the teacher does not answer the
+            task's outputs.
 
     >>> import numpy as np
     >>> x = np.random.default_rng(0).normal(size=(60, 4)).astype("float32")
@@ -90,6 +119,10 @@ class Train:
         recipe: Recipe | None = None,
         final_epochs: float | None = None,
         n_rows: int | None = None,
+        inherit: str | None = None,
+        teacher: Any = None,
+        distill_weight: float | None = None,
+        temperature: float | None = None,
     ) -> None:
         if not isinstance(task, Task):
             raise InputError(
@@ -101,6 +134,17 @@ class Train:
         self.recipe = recipe if epochs is None else recipe.replace(epochs=epochs)
         self.final_epochs = final_epochs
         self.n_rows = n_rows
+        if inherit is not None and inherit not in INHERIT:
+            raise unknown_name("way to inherit", inherit, INHERIT)
+        self.inherit = inherit
+        distill = {"distill_alpha": distill_weight, "distill_temperature": temperature}
+        given = {name: value for name, value in distill.items() if value is not None}
+        if given and teacher is None:
+            raise InputError("distill_weight and temperature need a teacher: give teacher=")
+        self.recipe = self.recipe.replace(**given)
+        self.teacher = None if teacher is None else Teacher.of(teacher)
+        if self.teacher is not None:
+            self.teacher.check(task)
         self._search_task = task if n_rows is None else task.subset(min(n_rows, len(task.train)))
         self._smaller_tasks: dict[tuple[float, float], Task] = {}
 
@@ -109,7 +153,14 @@ class Train:
 
     def with_rows(self, n_rows: int) -> Train:
         """The same evaluator, with candidates trained on fewer rows."""
-        return Train(self.task, recipe=self.recipe, final_epochs=self.final_epochs, n_rows=n_rows)
+        return Train(
+            self.task,
+            recipe=self.recipe,
+            final_epochs=self.final_epochs,
+            n_rows=n_rows,
+            inherit=self.inherit,
+            teacher=self.teacher,
+        )
 
     @property
     def resolved(self) -> Recipe:
@@ -188,18 +239,47 @@ class Train:
         if not fidelity.full:
             # Named, since the rule that chooses them follows the number of rows.
             recipe = recipe.replace(epochs=fidelity.epochs * (recipe.epochs or self.epochs_of()))
+        task = self._task_at(fidelity)
         fitted = fit(
-            candidate.model(),
-            self._task_at(fidelity),
+            self._first_weights(candidate, task),
+            task,
             recipe,
             seed=candidate.seed,
             device=candidate.device,
             on_epoch=lambda epoch, record: candidate.report(epoch, **_numbers(record)),
             seconds=candidate.seconds,
             n_threads=candidate.n_threads,
+            teacher=self.teacher,
             stages=_stages(candidate),
         )
+        if self.inherit is not None:
+            candidate.keep_weights(fitted.model)
         return dict(fitted.metrics)
+
+    def _first_weights(self, candidate: Candidate, task: Task) -> nn.Module:
+        """The candidate's network, with its parent's weights where it has them."""
+        model = candidate.model()
+        if self.inherit is None or candidate.previous is not None:
+            return model
+        parent = candidate.parent_model()
+        if parent is None:
+            return model
+        assert candidate.parent is not None
+        model = model.to("cpu")
+        of = f"of its parent, trial {candidate.parent.number}"
+        if self.inherit == "weights":
+            candidate.notes.append(f"started from the weights {of} ({inherit(model, parent)})")
+            return model.to(candidate.device)
+        rows = task.prepare(task.train.x[:N_ROWS_MORPHED])
+        morphed = morph(model, parent, rows, seed=candidate.seed)
+        if morphed.preserved:
+            candidate.notes.append(f"started from the function {of}")
+        else:
+            candidate.notes.append(
+                f"started from the weights {of} ({morphed.inherited}); its function could not be "
+                f"preserved: {morphed.reason}"
+            )
+        return model.to(candidate.device)
 
     def final(self, candidate: Candidate, *, seconds: float | None = None) -> Trained:
         """Train anew on train and validation data together, then read the test data, once.
@@ -227,6 +307,7 @@ class Train:
             "seed": candidate.seed,
             "device": candidate.device,
             "n_threads": n_threads,
+            "teacher": self.teacher,
         }
         notes = []
         if self.task.augment is None:

@@ -43,13 +43,24 @@ def identity_of(
         "data": getattr(task, "fingerprint", None),
         "training": None
         if recipe is None
-        else {**recipe.to_dict(), "rows": getattr(evaluator, "n_rows", None)},
+        else {
+            **recipe.to_dict(),
+            "rows": getattr(evaluator, "n_rows", None),
+            "inherit": getattr(evaluator, "inherit", None),
+            "teacher": _teacher_of(evaluator),
+        },
         "evaluator": code_of(evaluator) if recipe is None else None,
         "networks": code_of(getattr(space, "factory", None)),
     }
     # As it will be read back, tuples as lists.
     plain: dict[str, Any] = json.loads(json.dumps(identity))
     return plain
+
+
+def _teacher_of(evaluator: Any) -> str | None:
+    """A teacher's file or kind; its weights are the caller's own care."""
+    teacher = getattr(evaluator, "teacher", None)
+    return None if teacher is None else str(teacher)
 
 
 def differences(kept: Mapping[str, Any], wanted: Mapping[str, Any]) -> list[str]:

@@ -16,6 +16,7 @@ from archwright.evaluators import Candidate, EvaluatorLike, Outcome, run_evaluat
 from archwright.executors import Executor, InProcess
 from archwright.ledger import KeptValues, Ledger, MemoryLedger
 from archwright.runs.checkpoints import Checkpoints
+from archwright.runs.legacies import Legacies
 from archwright.runs.progress import Progress
 from archwright.runs.worker import Job
 from archwright.space import Architecture
@@ -76,6 +77,7 @@ class Loop:
             so far the time for its final training.
         stopping: prepares the judge that may stop an evaluation early.
         checkpoints: where trials that a multi-fidelity strategy may continue leave their state.
+        legacies: where trials leave their weights for changed copies of them; None: nowhere.
         n_forgiven: failed trials of earlier sittings, after which the search had ended.
     """
 
@@ -105,6 +107,7 @@ class Loop:
     end_by: Callable[[History], float] | None = None
     stopping: Stopping | None = None
     checkpoints: Path | None = None
+    legacies: Path | None = None
     n_forgiven: int = 0
 
     def __post_init__(self) -> None:
@@ -129,6 +132,7 @@ class Loop:
             if self._staged is None or self.checkpoints is None
             else Checkpoints(self.checkpoints, self._staged)
         )
+        self._legacies = None if self.legacies is None else Legacies(self.legacies)
 
     def run(self) -> str:
         """Run until something ends it, and say what, as a sentence's end.
@@ -406,6 +410,8 @@ class Loop:
             more["staged"] = True
         if self._kept is not None:
             more |= self._kept.places(self.history, trial)
+        if self._legacies is not None:
+            more |= self._legacies.places(self.history, trial)
         return more
 
     def _start(self, trial: Trial) -> None:
@@ -474,6 +480,8 @@ class Loop:
         )
         if self._kept is not None:
             self._kept.sweep(self.history, self._retry)
+        if self._legacies is not None:
+            self._legacies.sweep(self.history, self._retry)
         self._n_counted += 1
         if self.end_by is not None and self.deadline is not None and outcome.state == "complete":
             self.deadline = min(self.deadline, self.end_by(self.history))

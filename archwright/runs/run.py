@@ -33,6 +33,7 @@ from archwright.runs.networks import (
     check_default,
     cost_function,
     networks_to_time,
+    remembering,
 )
 from archwright.runs.plan import (
     EXPORT_SECONDS,
@@ -290,13 +291,15 @@ class Run:
             "trial_seconds": self.trial_seconds or plan.trial_seconds,
             "executor": executor,
             "clock": clock,
-            "costs": cost_function(
-                self.space,
-                self.objective,
-                self.input_shape,
-                seed=self.seed,
-                device=device,
-                own=self._own_metrics,
+            "costs": remembering(
+                cost_function(
+                    self.space,
+                    self.objective,
+                    self.input_shape,
+                    seed=self.seed,
+                    device=device,
+                    own=self._own_metrics,
+                )
             ),
             "job": job,
             "device": device,
@@ -322,6 +325,7 @@ class Run:
                 folder=None if self.folder is None or self.trains else self.folder / TRIALS,
                 stopping=self.stopping,
                 checkpoints=self._checkpoints(stack),
+                legacies=self._legacies(stack),
                 **options,
             )
             why = loop.run()
@@ -333,12 +337,13 @@ class Run:
 
     def _equip(self, plan: Plan, device: str) -> None:
         """Give a cascade its proxies, and a pool that the time suffices for."""
-        self.strategy = with_judges(self.strategy, self.space, self.input_shape, device)
+        judged = with_judges(self.strategy, self.space, self.input_shape, device)
         if "pool" not in self.info:
             seconds = plan.search_seconds
-            self.info["pool"] = pool_within(self.strategy, self.space, seconds, seed=self.seed)
-        if self.info["pool"] is not None:
-            self.strategy = with_pool(self.strategy, self.info["pool"])
+            self.info["pool"] = pool_within(judged, self.space, seconds, seed=self.seed)
+        pool = self.info["pool"]
+        if pool != 0:
+            self.strategy = judged if pool is None else with_pool(judged, pool)
 
     def _checkpoints(self, stack: ExitStack) -> Path | None:
         """Where trials leave what others go on from; a temporary folder for a run without one."""
@@ -346,6 +351,14 @@ class Run:
             return None
         if self.folder is not None:
             return self.folder / "checkpoints"
+        return Path(stack.enter_context(TemporaryDirectory(prefix="archwright-")))
+
+    def _legacies(self, stack: ExitStack) -> Path | None:
+        """Where trials leave their weights for changed copies of them, if those want them."""
+        if getattr(self.evaluator, "inherit", None) is None:
+            return None
+        if self.folder is not None:
+            return self.folder / "legacies"
         return Path(stack.enter_context(TemporaryDirectory(prefix="archwright-")))
 
     def _end_by(self, plan: Plan) -> Callable[[History], float]:

@@ -62,6 +62,11 @@ class Teacher:
         """The teacher itself, or one made of what `Teacher` takes."""
         return source if isinstance(source, Teacher) else cls(source)
 
+    def __str__(self) -> str:
+        if self.path is not None:
+            return str(self.path)
+        return getattr(self._run, "__qualname__", None) or type(self._run).__name__
+
     def __getstate__(self) -> dict[str, Any]:
         run = self._run if self.path is None else None
         return {"path": self.path, "_run": run}
