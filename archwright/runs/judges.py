@@ -15,7 +15,9 @@ from archwright.strategies.cascade_stages import ZERO_COST
 SCREENING_SHARE = 0.1
 """Of the time for the search, for ranking pools; the pool is made smaller to fit in."""
 
-N_POOL_LEAST = 20
+TIMES_LEAST = 3
+"""As many times what is trained must be judged, or judging is not worth its time."""
+
 N_ROUNDS = 2  # that the time is shared among
 
 
@@ -52,7 +54,8 @@ def pool_within(
         seed: of the architectures that are timed.
 
     Returns:
-        A smaller size than the cascade's, or None where its own will do or it is no cascade.
+        A smaller size than the cascade's; 0 where so few could be judged that it is not worth the
+        time; None where its own will do, or it is no cascade.
     """
     found = _cascade(strategy)
     judges = [] if found is None else [j for j in (s.judge() for s in found.cheap) if j is not None]
@@ -64,7 +67,9 @@ def pool_within(
         with contextlib.suppress(Exception):  # the stage will be passed over, with the reason
             judge.rank(space, sample)
     each = (time.perf_counter() - start) / len(sample)
-    pool = max(N_POOL_LEAST, int(SCREENING_SHARE * seconds / each / N_ROUNDS))
+    pool = int(SCREENING_SHARE * seconds / each / N_ROUNDS)
+    if pool < TIMES_LEAST * found.n_entrants:
+        return 0
     return None if pool >= found.pool else pool
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Collection, Mapping
+from functools import lru_cache
 from typing import Any
 
 from archwright.errors import InputError
@@ -10,6 +11,8 @@ from archwright.space import Architecture, Space
 from archwright.trials import Objective
 
 Costs = Callable[[Architecture], Mapping[str, float]]
+
+N_REMEMBERED = 10_000
 
 N_SAMPLES_TIMED = 12
 """Random architectures among which the dearest is looked for, to be timed."""
@@ -158,3 +161,8 @@ def cost_function(
         return found
 
     return compute
+
+
+def remembering(costs: Costs | None) -> Costs | None:
+    """The same costs, computed once for an architecture: a pool is judged before it is proposed."""
+    return None if costs is None else lru_cache(maxsize=N_REMEMBERED)(costs)

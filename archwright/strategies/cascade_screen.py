@@ -181,7 +181,7 @@ def _ranks(
     else:
         judge = stage.judge()
         if judge is None:
-            return None, "proxies need a space of networks and the shape of their input"
+            return None, "proxies need networks, the shape of their input, and enough time"
         try:
             ranks = [float(v) for v in judge.rank(history.space, architectures)]
         except Exception as error:  # what cannot judge is no reason to end a search
