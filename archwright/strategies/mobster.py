@@ -95,7 +95,7 @@ class MOBSTER(Halving, AdditiveGP):
             found = self._spread(history, rng) if begun else random_proposal(history, rng)
         else:
             bound = self._bound(history, model, rng)
-            # Where nothing is new, what is left goes on below, due or not.
+            # From the largest budget on: what was spent below is to be of use soon.
             for rung in reversed(range(len(budgets) - 1)):
                 level = self._candidates(history, rungs, rung) if rungs.is_due(rung) else []
                 if level:
@@ -104,6 +104,7 @@ class MOBSTER(Halving, AdditiveGP):
             found = self._best(history, rng, bound, _parents(model, bound))
         if found is not None:
             return replace(found, budget=budgets[0])
+        # Nothing is new: what is left goes on, due or not.
         return None if history.running else leftover(history, budgets)
 
     def entry_budget(self, history: History) -> float:

@@ -80,34 +80,16 @@ class Results:
             objective: the goals.
             most: results that are kept: an equal share for each rung, its best half and its latest.
         """
-        goals = [goal.metric for goal in objective.goals]
-        below: dict[Architecture, Matrix] = {}
+        placed = _placed(rungs, objective)
         kept: list[tuple[Trial, int, Matrix]] = []
-        n_left = most
-        placed: list[list[tuple[Trial, Matrix]]] = []
-        for trials in rungs:
-            good = [
-                t for t in trials if t.state == "complete" and all(g in t.metrics for g in goals)
-            ]
-            if not good:
-                placed.append([])
-                continue
-            bad = [t for t in trials if t.state == "failed"][-len(good) :]
-            values = np.array([objective.values(t.metrics) for t in good], dtype=float)
-            values = np.concatenate([values, np.tile(values.min(axis=0), (len(bad), 1))])
-            scores = np.column_stack([normal_scores(column) for column in values.T])
-            scores = _place(scores, [below.get(t.architecture) for t in good + bad])
-            placed.append(list(zip(good + bad, scores, strict=True)))
-            below |= {t.architecture: score for t, score in placed[-1]}
         for rung in reversed(range(len(rungs))):
-            found = _trimmed(placed[rung], n_left // (rung + 1))
+            found = _trimmed(placed[rung], (most - len(kept)) // (rung + 1))
             kept += [(trial, rung, score) for trial, score in found]
-            n_left -= len(found)
         kept.sort(key=lambda result: result[0].number)
         return cls(
             [trial.architecture for trial, _, _ in kept],
             np.array([rung for _, rung, _ in kept], dtype=np.intp),
-            np.array([score for _, _, score in kept]).reshape(len(kept), len(goals)),
+            np.array([score for _, _, score in kept]).reshape(len(kept), len(objective.goals)),
             [trial.number for trial, _, _ in kept],
         )
 
@@ -124,7 +106,29 @@ class Results:
         )
 
 
-def _place(scores: Matrix, below: Sequence[Matrix | None]) -> Matrix:
+def _placed(
+    rungs: Sequence[Sequence[Trial]], objective: Objective
+) -> list[list[tuple[Trial, Matrix]]]:
+    """The trials of each rung that tell something, with their scores."""
+    goals = [goal.metric for goal in objective.goals]
+    below: dict[Architecture, Matrix] = {}
+    placed: list[list[tuple[Trial, Matrix]]] = []
+    for trials in rungs:
+        good = [t for t in trials if t.state == "complete" and all(g in t.metrics for g in goals)]
+        bad = [t for t in trials if t.state == "failed"][-len(good) :] if good else []
+        placed.append([])
+        if not good:
+            continue
+        values = np.array([objective.values(t.metrics) for t in good], dtype=float)
+        values = np.concatenate([values, np.tile(values.min(axis=0), (len(bad), 1))])
+        scores = np.column_stack([normal_scores(column) for column in values.T])
+        scores = _shifted(scores, [below.get(t.architecture) for t in good + bad])
+        placed[-1] = list(zip(good + bad, scores, strict=True))
+        below |= {trial.architecture: score for trial, score in placed[-1]}
+    return placed
+
+
+def _shifted(scores: Matrix, below: Sequence[Matrix | None]) -> Matrix:
     """Scores of mean 0 and spread 1, where those of the same architectures a rung below lie."""
     known = [score for score in below if score is not None]
     if not known:
