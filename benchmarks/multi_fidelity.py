@@ -69,7 +69,7 @@ def reach(args):
         places = list(benchmark.source.places())
         unit = statistics.mean(benchmark.source.seconds(place, 1) for place in places)
         print(f"{dataset}: a full training takes {unit:,.0f} s on average", flush=True)
-        for name in args.strategies.split(","):
+        for name in _names(args, ("random", "evolution", "auto", "mobster")):
             times, curves, own = {"validation": [], "test": []}, [], []
             for seed in range(args.table_seeds):
                 watched = _Watched(name, benchmark, within, unit * CHECKPOINTS[-1])
@@ -95,6 +95,10 @@ def reach(args):
                 shown = ", ".join(f"{n}: {v:.2f}" for n, v in zip(CHECKPOINTS, middle, strict=True))
                 print(f"{'':15s} {name:20s} median {kind} regret at {shown}", flush=True)
             print(f"{'':15s} {name:20s} own {statistics.mean(own):.0f} ms a proposal", flush=True)
+
+
+def _names(args, default):
+    return args.strategies.split(",") if args.strategies else default
 
 
 CHECKPOINTS = (2, 5, 10)
@@ -153,16 +157,16 @@ def _at(steps, seconds):
 
 def queries(args):
     """Regret after so many full trainings' worth of epochs, where budgets lie on one curve."""
-    from archwright.benchmarks import NasBench101, run_strategy
+    from archwright.benchmarks import load, run_strategy
 
-    benchmark = NasBench101(path=args.data)
-    for name in ("random", "evolution", *MULTI):
+    benchmark = load(args.benchmark, path=args.data)
+    for name in _names(args, ("random", "evolution", "auto", *MULTI, "mobster")):
         runs = [
-            run_strategy(benchmark, name, seed=seed, queries=100)
+            run_strategy(benchmark, name, seed=seed, queries=args.queries)
             for seed in range(args.table_seeds)
         ]
         found = []
-        for at in (10, 20, 50, 100):
+        for at in (n for n in (5, 10, 20, 50, 100) if n <= args.queries):
             # Before the first full training nothing is chosen: the median counts that as worst.
             regrets = [run.regret(at) for run in runs]
             middle = statistics.median(float("inf") if r is None else r for r in regrets)
@@ -278,7 +282,9 @@ def main():
     parser.add_argument("--cpu-seconds", type=float, default=60.0)
     parser.add_argument("--within", type=float, default=0.3, help="points of accuracy")
     parser.add_argument("--limit", type=float, default=150, help="mean times of a full training")
-    parser.add_argument("--strategies", default="random,evolution,auto")
+    parser.add_argument("--strategies", help="for reach and queries: names, comma between")
+    parser.add_argument("--benchmark", default="nasbench101", help="for queries")
+    parser.add_argument("--queries", type=int, default=100, help="full trainings, for queries")
     args = parser.parse_args()
     PARTS[args.only](args)
 
