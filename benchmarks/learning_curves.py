@@ -93,11 +93,13 @@ def trainings(args):
 
 
 def values_of(benchmark, architecture):
+    """The surrogate's validation accuracy after each epoch, asked all at once."""
     place = benchmark.source.place(architecture)
-    return [
-        benchmark.source.metrics(place, level)["valid_accuracy"]
-        for level in range(len(benchmark.budgets))
-    ]
+    n = len(benchmark.budgets)
+    categories = np.array([place] * n, dtype=np.int32)
+    epochs = np.arange(1, n + 1, dtype=np.float32)[:, None]
+    answers = benchmark.source._open().run(None, {"x_cat": categories, "x_cont": epochs})[0]
+    return [100 * float(v) for v in answers[:, 0]]
 
 
 def compare(name, curves, finals, parts, args, at=None):
@@ -115,7 +117,7 @@ def compare(name, curves, finals, parts, args, at=None):
         for method in ALONE:
             show(part, "alone", method, [alone(seen, finals, method, at)])
         for n_known in (10, 30, 100):
-            if 2 * n_known > len(curves):
+            if n_known + 20 > len(curves):
                 continue
             for method in LEARNT:
                 if method.startswith("sotl") and not all(c.losses for c in seen):
@@ -185,69 +187,123 @@ class Reporting:
         return {"valid_accuracy": float(values[-1])}
 
 
+class Replayed:
+    """The trainings on digits, one architecture each, reported again epoch by epoch."""
+
+    def __init__(self, records):
+        self.records = records
+        self.best = max(r["metrics"]["accuracy"] for r in records)
+
+    def evaluate(self, candidate):
+        record = self.records[candidate.architecture["network"]]
+        for point in record["curve"]:
+            candidate.report(**{k: v for k, v in point.items() if k != "seconds"})
+        return {"accuracy": record["metrics"]["accuracy"]}
+
+
+def rules():
+    from archwright.strategies.curve_stopping import CurveStopping
+
+    return {
+        "none": None,
+        "median": "median",
+        "curve": "curve",
+        "curve, 0.01": CurveStopping(threshold=0.01),
+    }
+
+
 def saving(args):
     from archwright.benchmarks import NasBench301
     from archwright.runs import search
+    from archwright.space import Choice, Space
 
-    benchmark = NasBench301(path=args.data)
-    for noise in (0.0, 0.3):
-        evaluator = Reporting(benchmark, noise)
-        for strategy in ("random", "evolution"):
-            runs = {}
+    def run(space, evaluate, metric, strategy, n_trials, epochs, regret_of):
+        runs = {}
+        for name, stopping in rules().items():
             for seed in range(args.seeds):
-                for stopping in (None, "median", "curve"):
-                    start = time.process_time()
-                    result = search(
-                        benchmark.space,
-                        evaluator.evaluate,
-                        maximize="valid_accuracy",
-                        strategy=strategy,
-                        stopping=stopping,
-                        trials=args.trials if stopping is None else 4 * args.trials,
-                        seed=seed,
-                    )
-                    seconds = time.process_time() - start
-                    steps = incumbents(result, evaluator, benchmark)
-                    runs.setdefault(stopping, []).append((steps, seconds))
-            report(noise, strategy, runs, args)
+                start = time.process_time()
+                result = search(
+                    space,
+                    evaluate,
+                    maximize=metric,
+                    strategy=strategy,
+                    stopping=stopping,
+                    trials=n_trials if stopping is None else 3 * n_trials,
+                    seed=seed,
+                )
+                seconds = time.process_time() - start
+                steps = incumbents(result, metric, regret_of)
+                runs.setdefault(name, []).append((steps, seconds / len(result.trials)))
+            report(name, runs, n_trials, epochs)
+
+    if args.curves_file:
+        replayed = Replayed(json.loads(Path(args.curves_file).read_text()))
+        n = len(replayed.records)
+        print(f"\ndigits, {n} real trainings replayed, random, {args.seeds} seeds")
+        space = Space({"network": Choice(range(n))})
+        run(
+            space,
+            replayed.evaluate,
+            "accuracy",
+            "random",
+            min(args.trials, n // 2),
+            30,
+            lambda trial: replayed.best - trial.metrics["accuracy"],
+        )
+    benchmark = NasBench301(path=args.data)
+    for noise, strategy in ((0.0, "random"), (0.3, "evolution"), (0.3, "random")):
+        evaluator = Reporting(benchmark, noise)
+
+        def regret_of(trial, known=evaluator.known):
+            return benchmark.optimum - known[benchmark.source.place(trial.architecture)][-1]
+
+        print(f"\nNAS-Bench-301, noise {noise}, {strategy}, {args.seeds} seeds", flush=True)
+        run(
+            benchmark.space,
+            evaluator.evaluate,
+            "valid_accuracy",
+            strategy,
+            args.trials,
+            98,
+            regret_of,
+        )
 
 
-def incumbents(result, evaluator, benchmark):
+def incumbents(result, metric, regret_of):
     """Epochs spent and regret (without noise) of the best so far, after each trial."""
     spent, best, regret, steps = 0, -math.inf, math.inf, []
     for trial in result.trials:
         spent += len(trial.curve)
-        if trial.state == "complete" and trial.metrics["valid_accuracy"] > best:
-            best = trial.metrics["valid_accuracy"]
-            true = evaluator.known[benchmark.source.place(trial.architecture)][-1]
-            regret = benchmark.optimum - true
+        if trial.state == "complete" and trial.metrics[metric] > best:
+            best, regret = trial.metrics[metric], regret_of(trial)
         steps.append((spent, regret))
     return steps
 
 
-def report(noise, strategy, runs, args):
-    budget = 98 * args.trials
-    print(f"\nNAS-Bench-301, noise {noise}, {strategy}, {args.seeds} seeds")
-    for stopping, found in runs.items():
-        alike = [steps[: args.trials][-1] for steps, _ in found]
-        equal = [[r for spent, r in steps if spent <= budget][-1] for steps, _ in found]
-        n_made = [sum(spent <= budget for spent, _ in steps) for steps, _ in found]
-        plain = [steps[args.trials - 1][1] for steps, _ in runs[None]]
-        # Epochs until the regret that the plain search ends with is reached.
-        speed = [
-            next((spent for spent, r in steps if r <= goal + 1e-9), math.inf) / first
-            for (steps, _), goal, first in zip(found, plain, firsts(runs[None]), strict=True)
-        ]
-        worst = np.quantile([r for _, r in alike], 0.9)
-        print(
-            f"  {stopping!s:7s} {args.trials} trials: epochs "
-            f"{statistics.median(s / budget for s, _ in alike):.3f} of all, regret median "
-            f"{statistics.median(r for _, r in alike):.3f} p90 {worst:.3f}; same epochs: "
-            f"{statistics.median(n_made):.0f} trials, regret {statistics.median(equal):.3f} p90 "
-            f"{np.quantile(equal, 0.9):.3f}; epochs to the plain search's end, of what it took: "
-            f"{statistics.median(speed):.3f}; {statistics.median(s for _, s in found):.1f} s",
-            flush=True,
-        )
+def report(name, runs, n_trials, epochs):
+    budget = epochs * n_trials
+    plain = [steps[-1][1] for steps, _ in runs["none"]]
+    found = runs[name]
+    alike = [steps[:n_trials][-1] for steps, _ in found]
+    equal = [[r for spent, r in steps if spent <= budget][-1] for steps, _ in found]
+    n_made = [sum(spent <= budget for spent, _ in steps) for steps, _ in found]
+    # Epochs until the regret that the plain search ends with is reached.
+    speed = [
+        next((spent for spent, r in steps if r <= goal + 1e-9), math.inf) / first
+        for (steps, _), goal, first in zip(found, plain, firsts(runs["none"]), strict=True)
+    ]
+    same = sum(r <= goal + 1e-9 for (_, r), goal in zip(alike, plain, strict=True))
+    print(
+        f"  {name:11s} {n_trials} trials: epochs "
+        f"{statistics.median(s / budget for s, _ in alike):.3f} of all, regret median "
+        f"{statistics.median(r for _, r in alike):.4g} p90 "
+        f"{np.quantile([r for _, r in alike], 0.9):.4g}, as good as none in {same} of "
+        f"{len(alike)}; same epochs: {statistics.median(n_made):.0f} trials, regret "
+        f"{statistics.median(equal):.4g} p90 {np.quantile(equal, 0.9):.4g}; epochs to the "
+        f"end of none: {statistics.median(speed):.3f}; "
+        f"{1000 * statistics.median(s for _, s in found):.0f} ms a trial",
+        flush=True,
+    )
 
 
 def firsts(plain):
@@ -261,7 +317,7 @@ def main():
     parser.add_argument("--curves", type=int, default=250)
     parser.add_argument("--splits", type=int, default=20)
     parser.add_argument("--seeds", type=int, default=20)
-    parser.add_argument("--trials", type=int, default=50)
+    parser.add_argument("--trials", type=int, default=30)
     parser.add_argument("--trainings", type=int, default=60)
     parser.add_argument("--curves-file", help="keep the trainings on digits there, or read them")
     args = parser.parse_args()

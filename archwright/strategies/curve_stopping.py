@@ -48,7 +48,7 @@ class CurveStopping:
     best; a trial that is stopped stays without a value (there: the predicted one), and does not
     teach; it is asked at a growing distance, not after each epoch.
 
-    With several budgets, trials are compared with those of the same budget that began alike (anew,
+    Trials are compared with those of the same budget and fidelity that began alike (anew,
     or from a checkpoint).
 
     >>> from archwright.space import Choice, Space
@@ -157,7 +157,7 @@ class _CurveJudge:
 
 
 def _group(history: History, trial: Trial) -> tuple[Any, ...]:
-    return history.level(trial.budget), trial.continues is None
+    return history.level(trial.budget), trial.fidelity, trial.continues is None
 
 
 def _is_due(n: int, first: int) -> bool:

@@ -158,7 +158,7 @@ def test_learnt_predictions_beat_the_mean_and_know_their_error(method):
         assert again == pytest.approx(tuple(found[0]))
 
 
-def test_auto_is_no_worse_than_the_last_value():
+def test_auto_learns_more_than_the_last_value_tells():
     curves = family(seed=3, noise=0.003)
     finals = np.array([c[-1]["accuracy"] for c in curves])
     errors = {}
@@ -166,7 +166,7 @@ def test_auto_is_no_worse_than_the_last_value():
         predictor = CurvePredictor(method, metric="accuracy").fit(curves[:25])
         means = np.array(predictor.predict_many([c[:8] for c in curves[25:]]))[:, 0]
         errors[method] = np.abs(means - finals[25:]).mean()
-    assert errors["auto"] < 0.5 * errors["last_value"]
+    assert errors["auto"] < 0.7 * errors["last_value"]
 
 
 def test_what_counts_may_be_another_value_than_the_last():
@@ -264,3 +264,16 @@ def test_nothing_heavy_is_imported():
     )
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
     assert done.stdout.strip() == "[]"
+
+
+def test_the_last_value_ranks_as_it_stands():
+    values = np.array([0.1, 0.2, 0.3, 0.4, 0.5])
+    asked = np.array([[0.15], [0.45]])
+    known = Table(np.array([1.0]), values[:, None], 9.0)
+    method = METHODS["last_value"]()
+    _, found = method.learn(known, 0.5 + values / 2, Table(np.array([1.0]), asked, 9.0))
+    assert found == pytest.approx([0.575, 0.725])
+    # Finished curves that crossed do not turn the order round.
+    held_out, found = method.learn(known, 1 - values, Table(np.array([1.0]), asked, 9.0))
+    assert found == pytest.approx([0.7, 0.7])
+    assert held_out[0] == pytest.approx((1 - values)[1:].mean())

@@ -6,13 +6,16 @@ import numpy as np
 import numpy.typing as npt
 
 from archwright.predictors.curves.parametric import spread
-from archwright.predictors.curves.table import Table, shifted
+from archwright.predictors.curves.table import Table, fitted_line
 
 Array = npt.NDArray[np.float64]
 
 
 class LastValue:
-    """What was reported last; with finished curves, plus what they gained after that step.
+    """What was reported last; with finished curves, put on a straight line through them.
+
+    The line never falls: what is better now is not predicted to end worse. So it ranks as the last
+    value does, and what differs is the error.
 
     Source: the baseline "last seen value" of Domhan, Springenberg and Hutter, IJCAI 2015, and
     "early stopping" of Binxin Ru et al., "Speedy Performance Estimation for Neural Architecture
@@ -25,4 +28,7 @@ class LastValue:
 
     def learn(self, known: Table, finals: Array, asked: Table) -> tuple[Array, Array]:
         """See `Method.learn`."""
-        return shifted(known.values[:, -1], finals, asked.values[:, -1])
+        base, own = known.values[:, -1], asked.values[:, -1]
+        if np.dot(base - base.mean(), finals) <= 0:
+            base, own = np.zeros(len(base)), np.zeros(len(own))
+        return fitted_line(base, finals, own)

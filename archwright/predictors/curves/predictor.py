@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable, Iterable, Sequence
 from typing import Any, NamedTuple
 
@@ -120,8 +121,8 @@ class CurvePredictor:
             it is fitted to.
         metric: which metric, where curves are given as reports.
 
-    Every method's standard deviation is the root mean square of what it says of each finished
-    curve without that curve (``(n + 1) / (n - 3)`` times, for the few that there are).
+    Every method's standard deviation is the root mean square error of what it says of each finished
+    curve without that curve, enlarged where there are few of them.
 
     >>> curves = [
     ...     [1 - a * epoch**-0.5 for epoch in range(1, 31)] for a in (0.2, 0.3, 0.5, 0.6, 0.8)
@@ -234,8 +235,9 @@ class CurvePredictor:
         )
         finals = self.finals_[reach]
         held_out, means = self.method.learn(known, finals, asked)
-        factor = (n + 1) / (n - 3)
-        std = float(np.sqrt(np.square(held_out - finals).mean() * factor))
+        # Few errors tell their spread badly: 1 + 1 / (n - 3) makes the normal 5 % Student's.
+        factor = math.sqrt((n + 1) / (n - 3)) * (1.0 + 1.0 / (n - 3))
+        std = factor * float(np.sqrt(np.square(held_out - finals).mean()))
         return means, np.full(len(curves), std)
 
 
