@@ -16,7 +16,7 @@ from archwright.runs.progress import Progress
 from archwright.runs.rankings import FidelityCheck, Ranked, compare
 from archwright.space import Architecture, Space
 from archwright.strategies import RandomSearch
-from archwright.trials import Fidelity, History, Proposal, Result
+from archwright.trials import Fidelity, History, Proposal, Result, Trial
 from archwright.trials.fidelity import as_fidelity
 
 LEAST = 5
@@ -152,7 +152,7 @@ def check_fidelity(
         metric=first.objective.primary.metric,
         level=level,
         seed=seed,
-        sizes=_sizes(resolved, architectures),
+        sizes=_sizes(resolved, first.history.complete),
     )
 
 
@@ -185,15 +185,21 @@ def _ranked(result: Result) -> dict[Architecture, Ranked]:
     }
 
 
-def _number(trial: Any) -> int:
-    return int(trial.number)
+def _number(trial: Trial) -> int:
+    return trial.number
 
 
-def _sizes(space: Any, architectures: Sequence[Architecture]) -> dict[Architecture, float]:
+def _network(space: Any, trial: Trial) -> Any:
+    return space.build(trial.architecture, seed=0)
+
+
+def _sizes(space: Any, trials: Sequence[Trial]) -> dict[Architecture, float]:
     """Parameters of each network: the ranking that costs nothing. Empty where there are none."""
+    if all("params" in t.metrics for t in trials):
+        return {t.architecture: t.metrics["params"] for t in trials}
     if getattr(space, "build", None) is None:
         return {}
     return {
-        a: float(sum(p.numel() for p in space.build(a, device="meta").parameters()))
-        for a in architectures
+        t.architecture: float(sum(p.numel() for p in _network(space, t).parameters()))
+        for t in trials
     }

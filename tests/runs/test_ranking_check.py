@@ -1,0 +1,194 @@
+import json
+import math
+
+import pytest
+
+import archwright as aw
+from archwright.errors import InputError
+from archwright.runs.rankings import Ranked, compare
+from archwright.space import Choice, Space
+from archwright.trials import Fidelity, Proposal
+
+SPACE = Space({"a": Choice(range(10)), "b": Choice(range(10))})
+LOW, HALF = Fidelity(epochs=0.1), Fidelity(data=0.5)
+
+
+class Judge:
+    """At a low share of epochs `b` hides what `a` is worth; counts its evaluations."""
+
+    fidelities = frozenset({"epochs", "data"})
+
+    def __init__(self):
+        self.seen = []
+
+    def evaluate(self, candidate):
+        self.seen.append((candidate.architecture, candidate.fidelity))
+        a, b = candidate.architecture["a"], candidate.architecture["b"]
+        return {"score": a + 100 * b * (candidate.fidelity.epochs < 1)}
+
+
+def check(evaluator, *fidelities, **options):
+    return aw.check_fidelity(SPACE, evaluator, fidelities, maximize="score", **options)
+
+
+# ---------------------------------------------------------------------- the search
+
+
+def search(evaluator, **options):
+    return aw.search(SPACE, evaluator, maximize="score", strategy="random", **options)
+
+
+def test_a_search_gives_its_fidelity_to_every_trial(tmp_path):
+    judge = Judge()
+    result = search(judge, trials=5, fidelity=HALF, out=tmp_path)
+    assert {f for _, f in judge.seen} == {HALF}
+    assert {t.fidelity for t in result.trials} == {HALF}
+    assert [t.fidelity for t in aw.load(tmp_path).trials] == [HALF] * 5
+    assert set(result.frame()["fidelity"]) == {"data 50 %"}
+    more = aw.resume(tmp_path, trials=7)
+    assert [t.fidelity for t in more.trials] == [HALF] * 7
+    with pytest.raises(aw.LedgerError, match="its fidelity was"):
+        search(judge, trials=9, out=tmp_path)
+
+
+def test_a_fidelity_that_the_evaluator_lacks_is_refused_before_any_work(tmp_path):
+    judge = Judge()
+    with pytest.raises(InputError, match="knows only lower data, epochs: it knows no lower width"):
+        search(judge, trials=5, fidelity=Fidelity(width=0.5), out=tmp_path / "run")
+    assert not judge.seen
+    with pytest.raises(InputError, match="knows no lower width"):
+        check(judge, HALF, Fidelity(width=0.5))
+    assert not judge.seen
+
+
+class Ladder:
+    """The first architecture at ever higher fidelities, then the same once more."""
+
+    def __init__(self, *steps):
+        self.steps = steps
+
+    def propose(self, history, rng):
+        if len(history) == len(self.steps):
+            return None
+        return Proposal(history.space.default, fidelity=self.steps[len(history)])
+
+
+def test_a_known_architecture_comes_back_with_a_higher_fidelity():
+    judge = Judge()
+    result = aw.search(
+        SPACE, judge, maximize="score", strategy=Ladder(LOW, HALF, Fidelity()), trials=9
+    )
+    assert [t.fidelity for t in result.trials] == [LOW, HALF, None]
+    assert result.best.number == 2
+    assert [f for _, f in judge.seen] == [LOW, HALF, Fidelity()]
+    with pytest.raises(InputError, match="evaluated already"):
+        aw.search(SPACE, judge, maximize="score", strategy=Ladder(HALF, LOW), trials=9)
+    steps = Ladder(LOW, Fidelity(depth=0.5))
+    with pytest.raises(InputError, match="knows no lower depth"):
+        aw.search(SPACE, judge, maximize="score", strategy=steps, trials=9)
+
+
+def test_a_worker_process_gets_the_fidelity():
+    def evaluate(candidate):
+        return candidate.fidelity.data
+
+    result = search(evaluate, trials=2, fidelity=HALF, workers=1)
+    assert [t.metrics["score"] for t in result.trials] == [0.5, 0.5]
+
+
+# ---------------------------------------------------------------------- the check
+
+
+def test_it_tells_a_good_fidelity_from_a_bad_one():
+    judge = Judge()
+    found = check(judge, LOW, HALF, n=30, seed=1)
+    bad, good = found
+    assert good.spearman == pytest.approx(1)
+    assert good.spearman_interval == pytest.approx((1, 1))
+    assert good.regret == 0
+    assert good.place == 1
+    assert bad.spearman_interval[0] < bad.spearman < bad.spearman_interval[1]
+    assert bad.spearman < 0.6
+    assert bad.doubtful
+    assert not good.doubtful
+    assert len(found.warnings) == 1
+    assert "epochs 10 %" in found.warnings[0]
+    architectures = [a for a, f in judge.seen if f == Fidelity()]
+    assert len(set(architectures)) == 30
+    for fidelity in (LOW, HALF):
+        assert [a for a, f in judge.seen if f == fidelity] == architectures
+    text = str(found)
+    assert "Warning: epochs 10 %" in text
+    assert "data 50 %" in text
+    json.dumps(found.to_dict(), allow_nan=False)
+
+
+def test_it_goes_on_where_it_stopped_and_takes_more(tmp_path):
+    judge = Judge()
+    first = check(judge, HALF, n=5, out=tmp_path)
+    made = len(judge.seen)
+    assert made == 10
+    again = check(judge, HALF, n=5, out=tmp_path)
+    assert len(judge.seen) == made
+    assert again.to_dict() == first.to_dict()
+    check(judge, HALF, LOW, n=5, out=tmp_path)
+    assert len(judge.seen) == made + 5
+    more = check(judge, HALF, n=7, out=tmp_path)
+    assert len(judge.seen) == made + 5 + 4
+    assert more.n == 7
+
+
+def test_what_failed_at_the_fidelity_is_left_out_of_its_comparison():
+    def evaluate(candidate):
+        a = candidate.architecture["a"]
+        if a == 3 and candidate.fidelity == HALF:
+            raise ValueError("no")
+        return a
+
+    found = aw.check_fidelity(SPACE, evaluate, HALF, n=40, maximize="score")
+    assert found.n == 40
+    assert found[0].n < 40
+    assert found[0].spearman == pytest.approx(1)
+
+
+def test_repeats_give_the_noise_ceiling():
+    def evaluate(candidate):
+        noise = candidate.seed % 7 if candidate.fidelity.full else 0
+        return candidate.architecture["a"] + noise
+
+    found = aw.check_fidelity(SPACE, evaluate, HALF, n=30, maximize="score", repeats=3)
+    assert 0 < found.ceiling[0] < 1
+    assert found.repeats == 3
+    assert "noise ceiling" in str(found)
+    assert check(Judge(), HALF, n=10).ceiling is None
+
+
+@pytest.mark.parametrize(
+    ("fidelities", "options", "message"),
+    [
+        ([], {}, "below full"),
+        ([Fidelity()], {}, "below full"),
+        ([HALF, HALF], {}, "different"),
+        ([HALF], {"n": 4}, "n must be"),
+        ([HALF], {"level": 90}, "level"),
+    ],
+)
+def test_arguments_are_checked(fidelities, options, message):
+    judge = Judge()
+    with pytest.raises(InputError, match=message):
+        check(judge, *fidelities, **options)
+    assert not judge.seen
+
+
+def test_figures_by_hand():
+    arches = [SPACE.check({"a": i, "b": 0}) for i in range(4)]
+    full = {a: Ranked(score, 2.0, 0) for a, score in zip(arches, [1, 2, 3, 5], strict=True)}
+    low = {a: Ranked(score, 0.5, 0) for a, score in zip(arches, [1, 2, 9, 3], strict=True)}
+    found = compare([full], [(HALF, low)], metric="score", level=0.9, seed=0)
+    assert found[0].spearman == pytest.approx(0.8)
+    assert found[0].kendall == pytest.approx(2 / 3)
+    assert (found[0].regret, found[0].place) == (2, 2)
+    assert found[0].cost == 0.25
+    assert found.random_regret == 5 - 11 / 4
+    untimed = {a: Ranked(r.score, 0.0, r.number) for a, r in full.items()}
+    assert math.isnan(compare([untimed], [(HALF, low)], metric="s", level=0.9, seed=0)[0].cost)
