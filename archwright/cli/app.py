@@ -11,6 +11,7 @@ import typer
 
 from archwright._version import __version__
 from archwright.cli.bench import bench
+from archwright.cli.fidelity import fidelity
 from archwright.cli.lists import spaces, strategies
 from archwright.cli.predict import predict
 from archwright.cli.proxies import proxies
@@ -92,7 +93,7 @@ def _add(panel: str, *commands: Callable[..., None]) -> None:
 
 _add("Search", search, resume)
 _add("Results", show, report, export, predict)
-_add("Research", bench, proxies)
+_add("Research", bench, proxies, fidelity)
 _add("What there is", spaces, strategies)
 
 

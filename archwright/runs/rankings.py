@@ -43,7 +43,8 @@ class Ranking:
         kendall_interval: its bootstrap interval.
         regret: what the network that it ranks first loses in full to the best one, in the unit of
             the metric.
-        place: where that network stands in full, from 1.
+        place: where that network stands in full, from 1 (of several that it ranks first: where
+            their mean stands).
         cost: measured seconds as a share of those of the full evaluations; NaN where these took
             no time worth measuring.
         estimate: what `Fidelity.cost` says.
@@ -236,7 +237,7 @@ def _ranking(
     )
     tail = 50 * (1 - level)
     low, high = np.percentile(resampled, [tail, 100 - tail], axis=0)
-    first = v[int(np.argmax(s))]
+    first = v.max() - found.regret  # of equal ones, what one of them gives on average
     return Ranking(
         name=name,
         fidelity=fidelity,
@@ -246,7 +247,7 @@ def _ranking(
         kendall=found.kendall,
         kendall_interval=(float(low[1]), float(high[1])),
         regret=found.regret,
-        place=1 + int((v > first).sum()),
+        place=1 + int((v > first + 1e-12 * abs(first)).sum()),
         cost=cost,
         estimate=0.0 if fidelity is None else fidelity.cost,
     )

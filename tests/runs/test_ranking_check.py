@@ -192,3 +192,45 @@ def test_figures_by_hand():
     assert found.random_regret == 5 - 11 / 4
     untimed = {a: Ranked(r.score, 0.0, r.number) for a, r in full.items()}
     assert math.isnan(compare([untimed], [(HALF, low)], metric="s", level=0.9, seed=0)[0].cost)
+
+
+# ---------------------------------------------------------------------- the command line
+
+
+def invoke(*words):
+    from typer.testing import CliRunner
+
+    from archwright.cli.app import app
+
+    return CliRunner().invoke(app, ["fidelity", *words])
+
+
+def test_the_command_line_prints_the_table(tmp_path):
+    # fmt: off
+    done = invoke(
+        "iris", "--at", "epochs=0.5", "--n", "5", "--epochs", "2", "--workers", "0", "-q",
+        "--json", str(tmp_path / "f.json"),
+    )
+    # fmt: on
+    assert done.exit_code == 0, done.output
+    assert "epochs 50 %" in done.output
+    assert "parameters" in done.output
+    written = json.loads((tmp_path / "f.json").read_text())
+    assert written["rankings"][0]["fidelity"] == {"epochs": 0.5}
+    assert written["n"] == 5
+
+
+@pytest.mark.parametrize(
+    ("words", "message"),
+    [
+        (["--at", "epochs=2"], "must be a share"),
+        (["--at", "colour=0.5"], "colour"),
+        (["--n", "3"], "at least 5"),
+        (["--at", "width=0.5"], "does not say which argument"),
+        (["--at", "resolution=0.5"], "for images"),
+    ],
+)
+def test_the_command_line_refuses_before_any_training(words, message):
+    done = invoke("iris", *words)
+    assert done.exit_code == 2, done.output
+    assert message in " ".join(done.output.split())
