@@ -193,31 +193,41 @@ class Predictor:
             ArchitectureError: an architecture that is not of the space.
             InputError: nothing was fitted yet.
         """
-        if self._fitted is None:
-            raise InputError("the predictor is not fitted: call fit(architectures, values) first")
-        listed = [self.space.check(a) for a in architectures]
-        means, deviations = [np.zeros(0)], [np.zeros(0)]
-        factor = self.calibration.factor if self.calibration else 1.0
-        for start in range(0, len(listed), CHUNK):
-            mean, deviation = self._fitted.predict(self._table(listed[start : start + CHUNK]))
-            mean, deviation = self._targets.back(mean, deviation * factor)
-            means.append(mean)
-            deviations.append(deviation)
-        return np.concatenate(means), np.concatenate(deviations)
+        self._need_fit()
+        mean, deviation = self._scored([self.space.check(a) for a in architectures])
+        return self._targets.back(mean, deviation)
 
     def rank(
         self, architectures: Iterable[Mapping[str, Any]], *, maximize: bool = True
     ) -> list[Architecture]:
-        """The architectures, the one with the best predicted mean first.
+        """The architectures, the one that is predicted to be best first.
+
+        The order is that of the predicted targets: that of the means, but where a low mean comes of
+        little being known.
 
         Args:
             architectures: architectures of the space.
             maximize: whether more of the metric is better.
         """
         listed = [self.space.check(a) for a in architectures]
-        mean, _ = self.predict(listed)
+        self._need_fit()
+        mean, _ = self._scored(listed)
         order = np.argsort(-mean if maximize else mean, kind="stable")
         return [listed[i] for i in order]
+
+    def _need_fit(self) -> None:
+        if self._fitted is None:
+            raise InputError("the predictor is not fitted: call fit(architectures, values) first")
+
+    def _scored(self, listed: list[Architecture]) -> tuple[Matrix, Matrix]:
+        """Mean and deviation of the targets."""
+        means, deviations = [np.zeros(0)], [np.zeros(0)]
+        factor = self.calibration.factor if self.calibration else 1.0
+        for start in range(0, len(listed), CHUNK):
+            mean, deviation = self._fitted.predict(self._table(listed[start : start + CHUNK]))
+            means.append(mean)
+            deviations.append(deviation * factor)
+        return np.concatenate(means), np.concatenate(deviations)
 
     # ------------------------------------------------------------------ fitting
 

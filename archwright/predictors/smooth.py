@@ -16,6 +16,7 @@ from archwright.predictors.tables import Table, by_folds
 Matrix: TypeAlias = npt.NDArray[np.float64]
 
 LEAST_DEVIATION = 1e-3
+SHARE = 0.8  # of the examples that each network sees: so they differ where little is known
 
 
 @dataclass(frozen=True)
@@ -41,7 +42,7 @@ class Ridge:
         for penalty in self.penalties:
             alpha = penalty * float((s**2).mean()) + 1e-12
             shrunk = s**2 / (s**2 + alpha)
-            leverage = np.minimum((u**2) @ shrunk + 1 / len(y), 0.999)
+            leverage = np.minimum((u**2) @ shrunk + 1 / len(y), 1 - 1e-9)
             error = (y - u @ (shrunk * (u.T @ y))) / (1 - leverage)
             score = float((error**2).mean())
             if best is None or score < best[0]:
@@ -105,7 +106,7 @@ class Networks:
 
     def fit(self, table: Table, targets: Matrix, *, seed: int) -> FittedNetworks:
         """See `archwright.predictors.tables.Model`."""
-        rows = table.all
+        rows = table.main
         unit = rows.std(axis=0)
         unit[unit < 1e-9] = 1.0
         ensemble = MlpEnsemble.fit(
@@ -118,6 +119,7 @@ class Networks:
             epochs=self.epochs,
             learning_rate=0.003,
             loss="rank" if self.ranking else "mse",
+            share=SHARE,
         )
         lines = [fitted_line(own, targets) for own in ensemble.predict(rows / unit)]
         if not self.ranking:
@@ -151,7 +153,7 @@ class FittedNetworks:
 
     def predict(self, table: Table) -> tuple[Matrix, Matrix]:
         """See `archwright.predictors.tables.Fitted`."""
-        each = self.ensemble.predict(table.all / self.unit)
+        each = self.ensemble.predict(table.main / self.unit)
         each = each * self.lines[:, :1] + self.lines[:, 1:]
         return each.mean(axis=0), np.maximum(each.std(axis=0), LEAST_DEVIATION)
 
