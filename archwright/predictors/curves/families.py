@@ -9,14 +9,14 @@ import numpy.typing as npt
 
 from archwright.predictors.curves.parametric import posterior
 from archwright.predictors.curves.shapes import ENSEMBLE
-from archwright.predictors.curves.table import Table, shifted
+from archwright.predictors.curves.table import Table, rising_line
 
 Array = npt.NDArray[np.float64]
 
 
 @dataclass(frozen=True)
 class Parametric:
-    """The families' mean; with finished curves, plus what these on average ended above theirs.
+    """The families' mean; with finished curves, put on a line through theirs (never falling).
 
     Args:
         names: of `FAMILIES`.
@@ -34,4 +34,4 @@ class Parametric:
         """See `Method.learn`."""
         base, _ = self.extrapolate(known)
         own, _ = self.extrapolate(asked)
-        return shifted(base, finals, own)
+        return rising_line(base, finals, own)

@@ -6,7 +6,7 @@ import numpy as np
 import numpy.typing as npt
 
 from archwright.predictors.curves.parametric import spread
-from archwright.predictors.curves.table import Table, fitted_line
+from archwright.predictors.curves.table import Table, rising_line
 
 Array = npt.NDArray[np.float64]
 
@@ -28,7 +28,4 @@ class LastValue:
 
     def learn(self, known: Table, finals: Array, asked: Table) -> tuple[Array, Array]:
         """See `Method.learn`."""
-        base, own = known.values[:, -1], asked.values[:, -1]
-        if np.dot(base - base.mean(), finals) <= 0:
-            base, own = np.zeros(len(base)), np.zeros(len(own))
-        return fitted_line(base, finals, own)
+        return rising_line(known.values[:, -1], finals, asked.values[:, -1])

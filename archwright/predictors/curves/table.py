@@ -54,25 +54,6 @@ class Table:
         return cls(steps, values, at, losses, features)
 
 
-def shifted(base: Array, finals: Array, asked: Array) -> tuple[Array, Array]:
-    """Adds what the finished curves on average ended above their predictions.
-
-    Args:
-        base: predictions of the finished curves, n.
-        finals: their ends, n.
-        asked: predictions to be corrected.
-
-    Returns:
-        For each finished curve what the others say of it, n; and the corrected predictions.
-
-    >>> shifted(np.array([1.0, 2.0]), np.array([2.0, 4.0]), np.array([3.0]))
-    (array([3., 3.]), array([4.5]))
-    """
-    gap = finals - base
-    held_out = base + (gap.sum() - gap) / max(len(gap) - 1, 1)
-    return held_out, asked + gap.mean()
-
-
 def fitted_line(base: Array, finals: Array, asked: Array) -> tuple[Array, Array]:
     """A straight line from one number a curve to its end, by least squares.
 
@@ -92,9 +73,21 @@ def fitted_line(base: Array, finals: Array, asked: Array) -> tuple[Array, Array]
     x = base - middle
     total = float(x @ x)
     if total <= 1e-24 * max(1.0, middle**2):
-        return shifted(np.zeros(len(base)), finals, np.zeros(len(asked)))
+        held_out = (finals.sum() - finals) / max(len(finals) - 1, 1)
+        return held_out, np.full(len(asked), finals.mean())
     slope = float(x @ finals) / total
     line = finals.mean() + slope * x
     leverage = np.minimum(1.0 / len(x) + x**2 / total, 0.999)
     held_out = finals - (finals - line) / (1.0 - leverage)
     return held_out, finals.mean() + slope * (asked - middle)
+
+
+def rising_line(base: Array, finals: Array, asked: Array) -> tuple[Array, Array]:
+    """`fitted_line`, but level where it would fall: for numbers that foretell the end themselves.
+
+    >>> rising_line(np.arange(3.0), np.array([3.0, 2.0, 1.0]), np.array([9.0]))[1]
+    array([2.])
+    """
+    if np.dot(base - base.mean(), finals) <= 0:
+        base, asked = np.zeros(len(base)), np.zeros(len(asked))
+    return fitted_line(base, finals, asked)
