@@ -147,6 +147,7 @@ if __name__ == "__main__":
     parser.add_argument("--seeds", type=int, default=20)
     parser.add_argument("--models", default="auto", help="comma-separated names, or all")
     parser.add_argument("--most", type=int, default=None, help="at most so many cells predicted")
+    parser.add_argument("--only", default="", help="only tables whose names begin so")
     given = parser.parse_args()
     names = given.models.split(",")
     if given.models == "all":
@@ -156,7 +157,7 @@ if __name__ == "__main__":
         f"{given.seeds} seeds: median tau (10th-90th percentile), tau with test accuracy, share of"
     )
     print("share of values within the 50 % and the 90 % interval, seconds of fit and predict")
-    for task in tasks():
+    for task in (t for t in tasks() if t.name.startswith(given.only)):
         tau = kendalltau(task.params, task.values)[0]
         tau_test = kendalltau(task.params, task.test)[0] if task.test is not None else np.nan
         print(f"{task.name:16s}    0  {'parameters':18s} {tau:.3f}                {tau_test:.3f}")

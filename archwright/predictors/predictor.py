@@ -310,10 +310,8 @@ class _Ranks:
         return cls(tuple(Targets.of(column, "ranks") for column in rows.T))
 
     def of_rows(self, rows: Matrix) -> Matrix:
-        found = [
-            np.interp(column, known.values, known.scores)
-            for column, known in zip(rows.T, self.columns, strict=True)
-        ]
+        pairs = zip(rows.T, self.columns, strict=True)
+        found = [known.compressed(column) for column, known in pairs]
         return np.column_stack(found) if found else rows
 
 

@@ -58,6 +58,25 @@ class Targets:
         """The targets of the values that this was made of."""
         return self.scores[np.searchsorted(self.values, values)]
 
+    def compressed(self, values: Matrix) -> Matrix:
+        """The targets of other values; beyond the known ones they grow like a logarithm.
+
+        So the best of what was not seen are told apart, and an outlier stays near.
+
+        >>> Targets.of(np.arange(5.0), "ranks").compressed(np.array([2.0, 5.0, 50.0])).round(1)
+        array([0. , 1.8, 4.2])
+        """
+        known, scores = self.values, self.scores
+        found: Matrix = np.interp(values, known, scores)
+        n = len(known)
+        if n > 1:
+            outer = max(n // 5, 1)
+            beyond = np.maximum(values - known[-1], 0.0) / (known[-1] - known[-1 - outer])
+            below = np.maximum(known[0] - values, 0.0) / (known[outer] - known[0])
+            found += np.log1p(beyond) * (scores[-1] - scores[-1 - outer])
+            found -= np.log1p(below) * (scores[outer] - scores[0])
+        return found
+
     def at(self, scores: Matrix) -> Matrix:
         """The values at some targets."""
         known_scores, known = self.scores, self.values
