@@ -27,7 +27,7 @@ class Checkpoints:
         """The arguments of `Candidate` that say where to go on from and where to leave state."""
         largest = self._strategy.budgets(history)[-1]
         places: dict[str, Any] = {}
-        if history.level(trial.budget) < largest:
+        if history.level(trial.budget, trial.fidelity) < largest:
             places["checkpoint"] = str(self._of(trial.number))
         if trial.continues is not None:
             earlier = next((t for t in history.trials if t.number == trial.continues), None)
@@ -64,7 +64,8 @@ def in_full(history: History) -> float:
     full = history.full_budget
     # Where nothing says what full is, every evaluation counts as one.
     shares = {
-        t.number: 1.0 if full is None or t.budget is None else t.budget / full
+        t.number: (1.0 if full is None or t.budget is None else t.budget / full)
+        * (1.0 if t.fidelity is None else t.fidelity.cost)
         for t in history.trials
     }
     total = 0.0
@@ -83,5 +84,7 @@ def seconds_in_full(history: History, trial: Trial) -> float:
     while one.continues is not None and one.continues in by_number:
         one = by_number[one.continues]
         seconds += one.seconds
+    if trial.fidelity is not None:
+        seconds /= trial.fidelity.cost
     full, reached = history.level(None), history.level(trial.budget)
     return seconds if full == reached else seconds * full / reached

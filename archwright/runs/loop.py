@@ -24,7 +24,7 @@ from archwright.strategies import Strategy
 from archwright.strategies.fidelity import multi_fidelity
 from archwright.strategies.stopping import Stopping
 from archwright.trials import Fidelity, History, Objective, Proposal, Trial
-from archwright.trials.fidelity import as_fidelity
+from archwright.trials.fidelity import IN_FULL, as_fidelity
 
 Costs = Callable[[Architecture], Mapping[str, float]]
 
@@ -332,6 +332,13 @@ class Loop:
                 raise InputError(
                     f"{type(self.strategy).__name__} proposed to continue trial {number}, which "
                     "is no finished trial of that architecture: give the number of one, or None"
+                )
+            earlier, now = trial.fidelity or IN_FULL, self._fidelity_of(proposal) or IN_FULL
+            if earlier.shares[1:] != now.shares[1:]:
+                raise InputError(
+                    f"{type(self.strategy).__name__} proposed to continue trial {number}, made "
+                    f"{earlier}, with {now}: training goes on with more epochs alone; leave "
+                    "continues out for other data or another copy of the network"
                 )
         return True
 

@@ -234,3 +234,39 @@ def test_the_command_line_refuses_before_any_training(words, message):
     done = invoke("iris", *words)
     assert done.exit_code == 2, done.output
     assert message in " ".join(done.output.split())
+
+
+# ---------------------------------------------------------------------- several budgets
+
+
+class Continues:
+    """One architecture, first at a fidelity, then on from that trial at another."""
+
+    def __init__(self, first, second):
+        self.steps = (first, second)
+
+    def propose(self, history, rng):
+        if len(history) == 2:
+            return None
+        number = 0 if len(history) else None
+        fidelity = self.steps[len(history)]
+        return Proposal(history.space.default, continues=number, fidelity=fidelity)
+
+
+def test_training_goes_on_with_more_epochs_alone():
+    options = {"maximize": "score", "trials": 2}
+    steps = Continues(LOW, Fidelity(epochs=0.5))
+    result = aw.search(SPACE, Judge(), strategy=steps, **options)
+    assert [t.continues for t in result.trials] == [None, 0]
+    for second in (Fidelity(data=0.9), Fidelity()):
+        with pytest.raises(InputError, match="goes on with more epochs alone"):
+            aw.search(SPACE, Judge(), strategy=Continues(HALF, second), **options)
+
+
+def test_costs_count_in_evaluations_in_full():
+    from archwright.runs.checkpoints import in_full, seconds_in_full
+
+    result = search(Judge(), trials=4, fidelity=HALF)
+    assert in_full(result.history) == 2
+    trial = result.trials[0]
+    assert seconds_in_full(result.history, trial) == 2 * trial.seconds
