@@ -208,7 +208,7 @@ def rules():
         "none": None,
         "median": "median",
         "curve": "curve",
-        "curve, 0.01": CurveStopping(threshold=0.01),
+        "curve, 0.05": CurveStopping(threshold=0.05),
     }
 
 
