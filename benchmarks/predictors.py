@@ -152,7 +152,8 @@ if __name__ == "__main__":
     names = given.models.split(",")
     if given.models == "all":
         names = [*MODELS, *RANKING]
-    every_cell(3)
+    if not given.only:
+        every_cell(3)
     print(
         f"{given.seeds} seeds: median tau (10th-90th percentile), tau with test accuracy, share of"
     )

@@ -272,6 +272,11 @@ class Predictor:
             for name, own in ranked.items()
         }
         self._scaling = Scaling.of(together)
+        if self._encoder and not self._scaling.parts:
+            raise InputError(
+                "no feature differs between architectures, so nothing can be learnt: give other "
+                "features, or a space of more than one architecture"
+            )
         self._targets = Targets.of(values, self._scale)
         targets = self._targets.forward(values)
         table = Table(listed, self._scaling.of_groups(ranked))

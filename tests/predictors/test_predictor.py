@@ -265,6 +265,14 @@ def test_what_cannot_be_fitted_is_refused(listed, values, message):
         Predictor(PLAIN, model="ridge").fit(listed, values)
 
 
+def test_features_that_never_differ_are_refused():
+    with pytest.raises(InputError, match="no feature differs"):
+        Predictor(PLAIN, features=[], custom={"cost": lambda a: 1}).fit(SEEN, range(10))
+    one = Space({"a": Choice((3,))})
+    with pytest.raises(InputError, match="no feature differs"):
+        Predictor(one).fit([one.default] * 5, range(5))
+
+
 def test_foreign_architectures_and_no_fit_are_refused():
     predictor = Predictor(PLAIN, model="ridge")
     with pytest.raises(InputError, match="call fit"):
