@@ -6,10 +6,12 @@ import re
 from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
+import torch
 from torch import Tensor, nn
 
 from archwright.errors import SpaceError
 from archwright.nn.elastic import Active, Elastic, Leaf
+from archwright.nn.mixture import Mixing, mixed_sum
 from archwright.nn.selection import Selection, merged
 from archwright.nn.wiring import Join, Node, Place, Plan, Wiring, output_numbers, plan, run
 
@@ -42,7 +44,16 @@ class ElasticLayer(nn.Module):
         return self._modules[self._names[value]]  # type: ignore[return-value]
 
     def forward(self, *args: Any, **kwargs: Any) -> Any:
-        """What the chosen module answers."""
+        """What the chosen module answers; in a mixture, the weighed sum of all."""
+        choice = self._choice
+        mixing = choice._active.mixture
+        if mixing is not None and mixing.is_mixed(choice.path):
+            values = list(choice.domain.values())
+            outputs = [
+                (k, self.option(values[k])(*args, **kwargs))
+                for k in mixing.mixture.positions(choice.path)
+            ]
+            return mixed_sum(choice.path, mixing.weights[choice.path], outputs)
         return self.live()(*args, **kwargs)
 
     def extra_repr(self) -> str:
@@ -76,10 +87,24 @@ class ElasticSequential(_Live, nn.Sequential):
         self._count = count
 
     def forward(self, input: Any) -> Any:
-        """What the live items make of the input, one after the other."""
+        """What the live items make of the input; in a mixture, the weighed sum over depths."""
+        mixing = self._count._active.mixture
+        if mixing is not None and mixing.is_mixed(self._count.path):
+            return self._mixed(input, mixing)
         for module in list(self._modules.values())[: self._count._now()]:
             input = module(input)
         return input
+
+    def _mixed(self, input: Any, mixing: Mixing) -> Any:
+        path = self._count.path
+        depths: Any = list(self._count.domain.values())
+        position = {depths[k]: k for k in mixing.mixture.positions(path)}
+        outputs = [(position[0], input)] if 0 in position else []
+        for n, module in enumerate(list(self._modules.values())[: max(position)], start=1):
+            input = module(input)
+            if n in position:
+                outputs.append((position[n], input))
+        return mixed_sum(path, mixing.weights[path], outputs)
 
 
 class ElasticList(_Live, nn.ModuleList):
@@ -96,6 +121,7 @@ class _Loose(Elastic):
     """The number of nodes of a cell that no edge starts from."""
 
     __slots__ = ()
+    _places_vary = True
 
     def _evaluate(self, values: Mapping[str, Any]) -> int:
         wires, prefix = self._args[0], self._args[1]
@@ -144,6 +170,12 @@ class ElasticCell(nn.Module):
         self._dim = dim
         self._plan: Plan | None = None
         self._version = -1
+        self._paths = tuple(
+            self._prefix + name
+            for node in wires.nodes
+            for name in (node.inputs, node.op, *(n for j in node.joins for n in (j.op, j.choose)))
+            if name
+        )
         for name, layer in layers.items():
             self.add_module(name, layer)
         n_outputs: Any = 1
@@ -183,6 +215,11 @@ class ElasticCell(nn.Module):
                 f"cell {self._prefix[:-1]!r} takes {self._wiring.n_inputs} inputs, got "
                 f"{len(inputs)}"
             )
+        mixing = active.mixture
+        if mixing is not None and any(map(mixing.is_mixed, self._paths)):
+            from archwright.nn.mixed_cells import mixed
+
+            return mixed(self, inputs, mixing.full(self._prefix))
         if self._plan is None or self._version != active.version:
             self._plan, self._version = plan(self._wiring, self, self._dim), active.version
         return run(self._plan, self._modules, inputs)
@@ -210,6 +247,15 @@ class ElasticInputs(nn.Module):
     def forward(self, inputs: Sequence[Any]) -> Any:
         """What is taken of the inputs, merged."""
         own = self._selection
+        mixing = self._taken._active.mixture
+        if mixing is not None and mixing.is_mixed(self._taken.path):
+            if own.merge != "sum":
+                mixing.refuse(self._taken)
+            path = self._taken.path
+            outputs = [(j, inputs[j]) for j in mixing.mixture.positions(path)]
+            if not outputs:
+                return torch.zeros_like(inputs[0])
+            return mixed_sum(path, mixing.weights[path], outputs)
         taken = [inputs[j] for j in self._taken._now()]
         return merged(own.merge, own.dim, taken, inputs[0])
 

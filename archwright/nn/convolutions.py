@@ -8,7 +8,16 @@ import torch
 from torch import Tensor, nn
 
 from archwright.errors import SpaceError
-from archwright.nn.elastic import active_of, is_elastic, maximum, minimum, now, widest
+from archwright.nn.elastic import (
+    Elastic,
+    active_of,
+    is_elastic,
+    maximum,
+    minimum,
+    now,
+    widest,
+)
+from archwright.nn.mixture import Mixing
 from archwright.nn.twin import Twin, centred, leading, whole
 
 # A number of pixels per axis: one for all axes, or a tuple with one per axis.
@@ -201,7 +210,13 @@ def _convolution(
 
 
 class _Convolution(Twin):
-    """What the elastic convolutions share: weights are `out x in/groups x kernel`."""
+    """What the elastic convolutions share: weights are `out x in/groups x kernel`.
+
+    In a mixture the greatest computed kernel and channels are used; the channels read and the
+    places of the kernel have the weights of all sizes that reach them.
+    """
+
+    _sizes = frozenset({"in_channels", "out_channels", "kernel_size", "padding", "groups"})
 
     def _set_up(
         self, plain: Any, in_channels: Any, out_channels: Any, kernel: Any, stride: Any,
@@ -239,7 +254,68 @@ class _Convolution(Twin):
     def _cut(self, name: str, full: Tensor) -> Tensor | None:
         if name == "bias":
             return leading(full, self.out_channels) if now(self._has_bias) else None
+        mixing = self._active.mixture
+        if mixing is not None:
+            return self._mixed_weight(full, mixing)
         return centred(leading(full, self.out_channels, now(self._per_group)), 2, self.kernel_size)
+
+    def _mixed_weight(self, full: Tensor, mixing: Mixing) -> Tensor:
+        numbers = self._numbers
+        groups, n_read = numbers.get("groups"), 1
+        mask = None
+        if groups is None:
+            mask = mixing.mask(numbers.get("in_channels"))
+            if mask is not None and self.groups != 1:
+                mixing.refuse(numbers["in_channels"])
+            n_read = mixing.size(self._per_group)
+        elif groups is not numbers.get("in_channels") or groups is not numbers.get("out_channels"):
+            # Only where each channel is by itself do narrower layers read the first channels.
+            for value in (groups, numbers.get("in_channels"), numbers.get("out_channels")):
+                now(value)
+            n_read = now(self._per_group)
+        weight = centred(leading(full, self.out_channels, n_read), 2, self.kernel_size)
+        if mask is not None:
+            weight = weight * mask.reshape(1, -1, *[1] * (weight.ndim - 2))
+        for axis, size in enumerate(numbers.get("kernel_size", self.kernel_size)):
+            places = self._places(mixing, size, axis)
+            if places is not None:
+                shape = [1] * weight.ndim
+                shape[2 + axis] = -1
+                weight = weight * places.reshape(shape)
+        return weight
+
+    def _places(self, mixing: Mixing, kernel: Any, axis: int) -> Tensor | None:
+        """The weights of a kernel's places along an axis: of all sizes that reach them."""
+        sizes, weights = mixing.combinations(kernel) if is_elastic(kernel) else ([kernel], None)
+        if weights is None:
+            now(self._padding(axis))
+            return None
+        pads, _ = mixing.combinations(self._surround(kernel, axis))
+        greatest = max(sizes)
+        dilation = self.dilation[axis]
+        k = sizes.index(greatest)
+        for size, (_, pad) in zip(sizes, pads, strict=True):
+            if (greatest - size) % 2 or 2 * (pads[k][1] - pad) != dilation * (greatest - size):
+                mixing.refuse(kernel)
+        places = torch.arange(greatest, device=weights.device)
+        far = (2 * places - (greatest - 1)).abs()
+        reached = far < torch.tensor(sizes, device=weights.device)[:, None]
+        return weights @ reached.to(weights.dtype)
+
+    def _surround(self, kernel: Elastic, axis: int) -> Elastic:
+        """The kernel's size and the padding together, as one value that depends on both."""
+        known: dict[int, Elastic] = self.__dict__.setdefault("_surrounds", {})
+        if axis not in known:
+            known[axis] = Elastic(self._active, _pair, (kernel, self._padding(axis)), "")
+        return known[axis]
+
+    def _padding(self, axis: int) -> Any:
+        numbers = self._numbers
+        return numbers["padding"][axis] if "padding" in numbers else self.padding[axis]
+
+
+def _pair(kernel: int, padding: int) -> tuple[int, int]:
+    return kernel, padding
 
 
 class ElasticConv1d(_Convolution, nn.Conv1d):

@@ -32,6 +32,8 @@ def linear(in_features: Any, out_features: Any, *, bias: Any = True) -> nn.Modul
 class ElasticLinear(Twin, nn.Linear):
     """The elastic twin of `torch.nn.Linear`."""
 
+    _sizes = frozenset({"in_features", "out_features"})
+
     def __init__(
         self,
         in_features: Any,
@@ -57,7 +59,10 @@ class ElasticLinear(Twin, nn.Linear):
     def _cut(self, name: str, full: Tensor) -> Tensor | None:
         if name == "bias":
             return leading(full, self.out_features) if now(self._has_bias) else None
-        return leading(full, self.out_features, self.in_features)
+        weight = leading(full, self.out_features, self.in_features)
+        mixing = self._active.mixture
+        mask = None if mixing is None else mixing.mask(self._numbers.get("in_features"))
+        return weight if mask is None else weight * mask
 
 
 def embedding(

@@ -15,10 +15,13 @@ import sys
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextvars import ContextVar
 from types import FrameType
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from archwright.errors import SpaceError
 from archwright.space import Domain, Real
+
+if TYPE_CHECKING:
+    from archwright.nn.mixture import Mixing
 
 # Up to this many combinations of values a bound is found by trying them all, which is exact;
 # beyond, by interval arithmetic, which may be wider than needed but never too narrow.
@@ -51,18 +54,24 @@ _FILLED = ("empty", "zeros", "ones", "full", "rand", "randn")
 class Active:
     """Which architecture a supernet computes at the moment (None: none).
 
-    One object is shared by a supernet, its modules and their elastic values.
+    One object is shared by a supernet, its modules and their elastic values. While a mixture is
+    computed, `mixture` is what answers for the decisions in it, and `values` holds every decision
+    that is live.
     """
 
-    __slots__ = ("values", "version")
+    __slots__ = ("mixture", "values", "version")
 
     def __init__(self) -> None:
         self.values: Mapping[str, Any] | None = None
+        self.mixture: Mixing | None = None
         self.version = 0
 
-    def switch(self, values: Mapping[str, Any] | None) -> Mapping[str, Any] | None:
-        """Make `values` the active ones and answer those that were."""
+    def switch(
+        self, values: Mapping[str, Any] | None, mixture: Mixing | None = None
+    ) -> Mapping[str, Any] | None:
+        """Make `values` (and a mixture) the active ones and answer the values that were."""
         before, self.values = self.values, values
+        self.mixture = mixture
         self.version += 1
         return before
 
@@ -80,6 +89,10 @@ class Elastic:
     """
 
     __slots__ = ("_active", "_args", "_cached", "_function", "_span", "_symbol", "_version")
+
+    # Whether it counts channels that lie at other places for other values (what is joined), so
+    # that the first ones of the greatest number do not stand for a smaller number.
+    _places_vary = False
 
     def __init__(
         self,
@@ -104,6 +117,8 @@ class Elastic:
         if active.version != self._version:
             if active.values is None:
                 raise _inactive(self)
+            if active.mixture is not None:
+                active.mixture.refuse(self)
             self._cached = self._evaluate(active.values)
             self._version = active.version
         return self._cached
@@ -118,6 +133,19 @@ class Elastic:
         for arg in self._args:
             if isinstance(arg, Elastic):
                 yield from arg._leaves()
+
+    def _needed(self, values: Mapping[str, Any]) -> Iterator[Leaf]:
+        """The decisions that its value depends on, given what is live."""
+        for arg in self._args:
+            if isinstance(arg, Elastic):
+                yield from arg._needed(values)
+
+    def _parts(self) -> Iterator[Elastic]:
+        """Itself and the elastic values that it is made of."""
+        yield self
+        for arg in self._args:
+            if isinstance(arg, Elastic):
+                yield from arg._parts()
 
     def _is_live(self, values: Mapping[str, Any]) -> bool:
         """Whether an architecture decides all that is needed."""
@@ -340,6 +368,9 @@ class Leaf(Elastic):
     def _leaves(self) -> Iterator[Leaf]:
         yield self
 
+    def _needed(self, values: Mapping[str, Any]) -> Iterator[Leaf]:
+        yield self
+
     def _is_live(self, values: Mapping[str, Any]) -> bool:
         return self.path in values
 
@@ -472,6 +503,14 @@ class _Last(Elastic):
             if arg._is_live(values):
                 return arg._evaluate(values)
         raise SpaceError(f"{describe(self)}: none of the values is live")
+
+    def _needed(self, values: Mapping[str, Any]) -> Iterator[Leaf]:
+        for arg in reversed(self._args):
+            if not isinstance(arg, Elastic):
+                return
+            if arg._is_live(values):
+                yield from arg._needed(values)
+                return
 
     def _is_live(self, values: Mapping[str, Any]) -> bool:
         return any(not isinstance(arg, Elastic) or arg._is_live(values) for arg in self._args)

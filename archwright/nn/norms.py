@@ -62,6 +62,8 @@ def batch_norm2d(
 
 
 class _BatchNorm(Twin):
+    _sizes = frozenset({"num_features"})
+
     def _set_up(
         self, plain: Any, num_features: Any, eps: float, momentum: float | None, affine: bool
     ) -> None:

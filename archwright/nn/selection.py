@@ -53,6 +53,7 @@ class _Width(Elastic):
     """The channels of what is taken, joined."""
 
     __slots__ = ()
+    _places_vary = True
 
     def _find_bounds(self) -> tuple[Any, Any]:
         taken, *widths = self._args

@@ -12,6 +12,7 @@ from torch import Tensor, nn
 from archwright.errors import SpaceError
 from archwright.nn.containers import ElasticLayer
 from archwright.nn.elastic import Active
+from archwright.nn.mixture import Mixing, Mixture
 from archwright.nn.parameters import ElasticParameter
 
 if TYPE_CHECKING:
@@ -65,11 +66,35 @@ class Supernet(nn.Module):
         Raises:
             ArchitectureError: it is not in the space.
         """
-        before = self._active.switch(self.space.check(arch))
-        try:
+        with self._switched(self.space.check(arch), None):
             yield self
+
+    @contextmanager
+    def mixed(self, mixture: Mixture) -> Iterator[Supernet]:
+        """Inside, the supernet computes a mixture of architectures.
+
+        With weights of one and zero that are those of an architecture (`Mixture.one_hot`) it
+        computes what it computes under `active`.
+
+        Args:
+            mixture: weights, or else a value, for every decision that is live.
+
+        Raises:
+            SpaceError: weights are missing or too few; a decision is used such that its values
+                cannot be mixed (`NotRelaxable`, when the supernet is called).
+        """
+        mixing = Mixing(self.space, mixture)
+        with self._switched(mixing.values, mixing):
+            yield self
+
+    @contextmanager
+    def _switched(self, values: Mapping[str, Any], mixing: Mixing | None) -> Iterator[None]:
+        mixed_before = self._active.mixture
+        before = self._active.switch(values, mixing)
+        try:
+            yield
         finally:
-            self._active.switch(before)
+            self._active.switch(before, mixed_before)
 
     def forward(self, *args: Any, **kwargs: Any) -> Any:
         """What the active architecture answers.

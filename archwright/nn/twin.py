@@ -26,6 +26,8 @@ class Twin(nn.Module):
     # Until _become_elastic has run, torch's constructor sees the whole tensors.
     _active: Active = IDLE
     _numbers: dict[str, Any]
+    # The numbers of which several can be computed at once, at the greatest of them.
+    _sizes: frozenset[str] = frozenset()
 
     def _become_elastic(self, active: Active, **numbers: Any) -> None:
         self._active = active
@@ -48,7 +50,11 @@ class Twin(nn.Module):
         numbers = own.get("_numbers")
         if numbers is not None and name in numbers:
             value = numbers[name]
-            return value if active.values is None else now(value)
+            if active.values is None:
+                return value
+            if active.mixture is not None and name in self._sizes:
+                return active.mixture.size(value)
+            return now(value)
         found = super().__getattr__(name)
         if active.values is not None and isinstance(found, Tensor):
             return self._cut(name, found)
