@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from bisect import bisect_right
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field, replace
@@ -10,6 +11,7 @@ from random import Random
 import numpy as np
 import numpy.typing as npt
 
+from archwright.errors import InputError
 from archwright.space import Architecture, Space
 from archwright.strategies.additive_examples import log_feasibility
 from archwright.strategies.additive_gp import AdditiveGP, features_in, weighting
@@ -31,8 +33,8 @@ class MOBSTER(Halving, AdditiveGP):
     architecture are correlated, and so are those of like architectures. Everything is decided by
     what it says of an evaluation in full. New architectures begin with the smallest budget, where
     the upper confidence bound is greatest, found as by `AdditiveGP`. When a promotion is due is
-    told by `ASHA`'s rule, so that about as much is spent on each rung; of the better half of the
-    rung, that goes on which has the greatest bound. So a result at a small budget counts for as
+    told by `ASHA`'s rule, so that about as much is spent on each rung (or `upward` times as much as
+    below); of the better half of the rung, that goes on which has the greatest bound. So a result at a small budget counts for as
     much as it has been found to tell, and the results in full correct it.
 
     Args:
@@ -40,6 +42,8 @@ class MOBSTER(Halving, AdditiveGP):
             three steps below the largest.
         max_budget: the largest; None: an evaluation in full.
         eta: factor between budgets.
+        upward: how many times as much is spent on a rung as on the one below. More than 1 pays
+            where the best by small budgets are not the best in full.
         n_initial: architectures before the model is asked.
         beta: how many standard deviations above the mean the bound lies, on average: each proposal
             draws its own from an exponential distribution.
@@ -77,7 +81,11 @@ class MOBSTER(Halving, AdditiveGP):
     [1, 1, 1, 1, 3, 1]
     """
 
+    upward: float = 1.0
+
     def __post_init__(self) -> None:
+        if not 0 < self.upward < math.inf:
+            raise InputError(f"upward must be a finite number above 0, got {self.upward!r}")
         Halving.__post_init__(self)
         AdditiveGP.__post_init__(self)
 
@@ -97,7 +105,11 @@ class MOBSTER(Halving, AdditiveGP):
             bound = self._bound(history, model, rng)
             # From the largest budget on: what was spent below is to be of use soon.
             for rung in reversed(range(len(budgets) - 1)):
-                level = self._candidates(history, rungs, rung) if rungs.is_due(rung) else []
+                level = (
+                    self._candidates(history, rungs, rung)
+                    if rungs.is_due(rung, self.upward)
+                    else []
+                )
                 if level:
                     values = bound([trial.architecture for trial in level])
                     return promotion(level[int(np.argmax(values))], budgets[rung + 1])
@@ -205,7 +217,7 @@ class _Rungs:
         """The number of a trial's rung."""
         return max(bisect_right(self.budgets, history.level(trial.budget)) - 1, 0)
 
-    def is_due(self, rung: int) -> bool:
+    def is_due(self, rung: int, upward: float) -> bool:
         """Whether one more may go on from a rung, by what was spent on it and the one above."""
-        share = self.budgets[rung] / self.budgets[rung + 1]
+        share = upward * self.budgets[rung] / self.budgets[rung + 1]
         return self.n_begun[rung + 1] < int(len(self.trials[rung]) * share + 1e-9)

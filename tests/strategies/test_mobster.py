@@ -68,6 +68,13 @@ def test_as_much_for_each_rung(full, budgets, expected):
     assert spent[-1] > 0
 
 
+def test_more_for_the_rung_above():
+    history = simulate(MOBSTER(upward=4.0), 0, 81, full=27.0, budgets=(1, 27))
+    n_low, n_full = (sum(t.budget == b for t in history.trials) for b in (1, 27))
+    assert n_full >= 2
+    assert n_full in (n_low * 4 // 27, (n_low - 1) * 4 // 27)
+
+
 def test_better_than_random_entrants_at_equal_cost():
     def quality(strategy, seed):
         return sum(simulate(strategy, seed, 9 * 5).best.architecture.values())
@@ -198,7 +205,12 @@ def test_how_rungs_couple_is_learned():
 
 
 def test_what_is_refused():
-    for options in ({"eta": 1.0}, {"n_initial": 1}, {"min_budget": 9, "max_budget": 3}):
+    for options in (
+        {"eta": 1.0},
+        {"upward": 0.0},
+        {"n_initial": 1},
+        {"min_budget": 9, "max_budget": 3},
+    ):
         with pytest.raises(InputError):
             MOBSTER(**options)
     assert multi_fidelity(MOBSTER()) == MOBSTER()
