@@ -34,8 +34,9 @@ class MOBSTER(Halving, AdditiveGP):
     what it says of an evaluation in full. New architectures begin with the smallest budget, where
     the upper confidence bound is greatest, found as by `AdditiveGP`. When a promotion is due is
     told by `ASHA`'s rule, so that about as much is spent on each rung (or `upward` times as much as
-    below); of the better half of the rung, that goes on which has the greatest bound. So a result at a small budget counts for as
-    much as it has been found to tell, and the results in full correct it.
+    below); of the better half of the rung, that goes on which has the greatest bound. So a result
+    at a small budget counts for as much as it has been found to tell, and the results in full
+    correct it.
 
     Args:
         min_budget: the smallest budget, in the evaluator's unit (epochs for training); None: up to
