@@ -148,7 +148,7 @@ def search(
         str | None,
         typer.Option(
             metavar="NAME",
-            help="Stop trainings early that fall behind: median.",
+            help="Stop trainings early that fall behind: median or curve.",
             rich_help_panel=BUDGET,
         ),
     ] = None,

@@ -74,8 +74,8 @@ def search(
             evaluations as a trial.
         first: what to evaluate before the strategy is asked: a list of architectures, an earlier
             `Result` or the folder of its run, or a `CheapScores`; see `WarmStart`.
-        stopping: a rule that stops evaluations early by their curves: "median", one of Optuna's
-            pruners, or an object with ``prepare(history, trial)``.
+        stopping: a rule that stops evaluations early by their curves: "median", "curve" (see
+            `archwright.strategies.CurveStopping`), one of Optuna's pruners, or an object with ``prepare(history, trial)``.
         fidelity: evaluate at a share of the cost: of every trial whose proposal names none. The
             winner's final training is in full. None: in full.
         trials: how many evaluations to make in all; what breaks a limit beforehand is not counted.

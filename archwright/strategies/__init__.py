@@ -21,6 +21,7 @@ if TYPE_CHECKING:
     from archwright.strategies.bowl import NASBOWL as NASBOWL
     from archwright.strategies.cascade import Cascade as Cascade
     from archwright.strategies.cascade_stages import Stage as Stage
+    from archwright.strategies.curve_stopping import CurveStopping as CurveStopping
     from archwright.strategies.differential_evolution import (
         DifferentialEvolution as DifferentialEvolution,
     )
@@ -116,6 +117,7 @@ class _Registry(Mapping[str, Callable[[], Strategy]]):
 STRATEGIES: Mapping[str, Callable[[], Strategy]] = _Registry()
 _OTHERS = {
     "CheapScores": "warm_start",
+    "CurveStopping": "curve_stopping",
     "MedianStopping": "stopping",
     "MultiFidelity": "fidelity",
     "OptunaPruner": "optuna_pruner",
@@ -199,6 +201,7 @@ __all__ = [
     "CMAES",
     "Cascade",
     "CheapScores",
+    "CurveStopping",
     "DifferentialEvolution",
     "GaussianProcessSearch",
     "Genetic",
