@@ -11,6 +11,7 @@ from scipy.stats import kendalltau
 from archwright.errors import ArchitectureError, InputError, MissingExtraError, UnknownNameError
 from archwright.predictors import Columns, Predictor
 from archwright.predictors.forests import Boosting, Forest
+from archwright.predictors.mlp import _pair_slope
 from archwright.predictors.predictor import MODELS
 from archwright.predictors.smooth import Networks
 from archwright.space import Branch, Choice, Decision, Integer, Space
@@ -106,6 +107,23 @@ def test_graph_networks_rank_cells_and_leave_torch_s_random_state_alone(ranking)
     assert (deviation > 0).all()
     again = Predictor(CELLS, model=model).fit(seen, [cell_value(a) for a in seen])
     assert np.array_equal(mean, again.predict(rest)[0])
+
+
+def test_the_pairwise_loss_of_networks_falls_along_its_slope():
+    rng = np.random.default_rng(0)
+    found, y = rng.normal(size=(1, 5, 1)), rng.normal(size=(1, 5, 1))
+
+    def loss(scores):
+        better = [(i, j) for i in range(5) for j in range(5) if y[0, i, 0] > y[0, j, 0]]
+        gaps = [scores[0, i, 0] - scores[0, j, 0] for i, j in better]
+        return 2 * np.log1p(np.exp(-np.array(gaps))).sum() / 5
+
+    slope = _pair_slope(found, y)
+    for i in range(5):
+        step = np.zeros_like(found)
+        step[0, i] = 1e-6
+        by_steps = (loss(found + step) - loss(found - step)) / 2e-6
+        assert by_steps == pytest.approx(float(slope[0, i, 0]), rel=1e-4)
 
 
 def test_graph_networks_need_cells():
