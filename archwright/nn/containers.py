@@ -167,6 +167,7 @@ class ElasticCell(nn.Module):
         self._prefix = path + "/"
         self._active = active
         self._kinds = dict(kinds)
+        self._domains = {leaf.path: leaf.domain for leaf in wiring_leaves}
         self._dim = dim
         self._plan: Plan | None = None
         self._version = -1
