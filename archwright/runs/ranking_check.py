@@ -75,8 +75,8 @@ def check_fidelity(
         minimize: the metric, where small is good.
         limits: as for `search`.
         repeats: full evaluations of each, with other seeds; from two on, the noise ceiling is
-            measured: how well one full evaluation ranks as the mean of the others does. No low
-            fidelity can be expected to rank better. A low fidelity is compared with their mean.
+            measured: how well one full evaluation ranks as the mean of the others does. A low
+            fidelity is compared with the mean of all, which is less noisy: it may come out above.
         level: of the intervals: the share of 1,000 bootstrap samples of the networks.
         seed: of the architectures, of every training and of the bootstrap.
         workers: as for `search`.
