@@ -29,12 +29,15 @@ from archwright.space import Architecture, Space
 from archwright.space.cells import CellGraph
 
 Matrix: TypeAlias = npt.NDArray[np.float64]
+Padded: TypeAlias = list[PaddedGraphs]
 Custom: TypeAlias = "Callable[[Architecture], Any] | Columns"
 
 OF_ANY_SPACE = ("one_hot", "ordinal", "counts")
 OF_CELLS = ("paths", "adjacency", "graph", "wl", "outside")
 KNOWN = (*OF_ANY_SPACE, *OF_CELLS)
+DRAWN = ("graph", "wl", "adjacency")  # read from graphs in arrays
 N_REFERENCE = 256
+CHUNK = 4_096
 MOST_OPERATIONS = 12
 OTHER = "other"
 
@@ -111,7 +114,7 @@ class Encoder:
         sample = [space.sample(rng=rng) for _ in range(N_REFERENCE)]
         self._groups: dict[str, _Group] = {}
         self.names: dict[str, tuple[str, ...]] = {}
-        cells = _Cells(space, sample) if {"graph", "wl", "adjacency"} & {*features} else None
+        self._cells = cells = _Cells(space, sample) if {*DRAWN} & {*features} else None
         for name in features:
             made = _made(name, space, sample, cells)
             kept = made.of(sample).std(axis=0) > 1e-9
@@ -119,6 +122,7 @@ class Encoder:
                 made.keep(kept)
                 self._groups[name] = made
                 self.names[name] = made.names
+        self._forget()
 
     def encode(self, architectures: Iterable[Mapping[str, Any]]) -> dict[str, Matrix]:
         """Group -> the features, one row for each architecture.
@@ -135,7 +139,12 @@ class Encoder:
         for name, own in self._custom.items():
             found[name] = own.of(listed)
             self.names[name] = own.names
+        self._forget()
         return found
+
+    def _forget(self) -> None:
+        if self._cells is not None:
+            self._cells.forget()
 
     def encode_sample(self, n: int, *, seed: int = 0) -> dict[str, Matrix]:
         """The features of random architectures of the space, without custom ones.
@@ -146,7 +155,9 @@ class Encoder:
         """
         rng = Random(seed)
         sample = [self.space.sample(rng=rng) for _ in range(n)]
-        return {name: group.of(sample) for name, group in self._groups.items()}
+        found = {name: group.of(sample) for name, group in self._groups.items()}
+        self._forget()
+        return found
 
 
 def default_features(space: Space) -> tuple[str, ...]:
@@ -310,6 +321,7 @@ class _Cells:
         self._graph: Remembered[tuple[Any, ...], OpGraph | None] = Remembered(
             self._read, most=100_000
         )
+        self._latest: tuple[list[Architecture], list[tuple[list[int], Padded]]] | None = None
         self.operations: list[_Operations] = []
         self.most_vertices: list[int] = []
         self.known: list[tuple[Neighbourhoods, Neighbourhoods]] = []
@@ -324,6 +336,27 @@ class _Cells:
         paths = self.cells[i][1]
         keys = [(i, *((p, a[p]) for p in paths if p in a)) for a in architectures]
         return [self._graph[key] for key in keys]
+
+    def distinct(self, architectures: list[Architecture]) -> list[tuple[list[int], Padded]]:
+        """For each cell: which of its distinct graphs each architecture has, and these graphs."""
+        # The views of one encoding ask one after another with the same list.
+        if self._latest is None or self._latest[0] is not architectures:
+            self._latest = (
+                architectures,
+                [self._distinct(i, architectures) for i in range(len(self.cells))],
+            )
+        return self._latest[1]
+
+    def forget(self) -> None:
+        """Let the latest architectures go."""
+        self._latest = None
+
+    def _distinct(self, i: int, architectures: list[Architecture]) -> tuple[list[int], Padded]:
+        place: dict[OpGraph | None, int] = {}
+        rows = [place.setdefault(graph, len(place)) for graph in self.graphs(i, architectures)]
+        graphs = list(place)
+        chunks = [graphs[start : start + CHUNK] for start in range(0, len(graphs), CHUNK)]
+        return rows, [self.operations[i].padded(chunk) for chunk in chunks]
 
     def _read(self, key: tuple[Any, ...]) -> OpGraph | None:
         cell: CellGraph = self.cells[key[0]][0]
@@ -342,12 +375,13 @@ class _Operations:
         named = sorted(counts, key=lambda name: (-counts[name], name))
         kept = named if len(named) <= MOST_OPERATIONS else [*named[: MOST_OPERATIONS - 1], OTHER]
         self.names = tuple(sorted(kept))
+        self._names: Remembered[str, str] = Remembered(self._renamed)
 
     def _name(self, label: str) -> str:
         return label.split("{")[0] if self._short else label
 
     def padded(self, graphs: Sequence[OpGraph | None]) -> PaddedGraphs:
-        return PaddedGraphs.of(graphs, self.names, rename=self._renamed)
+        return PaddedGraphs.of(graphs, self.names, rename=self._names.__getitem__)
 
     def _renamed(self, label: str) -> str:
         name = self._name(label)
@@ -366,25 +400,17 @@ class _View:
         return [
             f"{cell.key}: {name}" if several else name
             for i, (cell, _) in enumerate(self._cells.cells)
-            for name in self._part(i, self._cells.graphs(i, sample[:1]))[1]
+            for name in self._part(i, self._cells.distinct(sample)[i][1][0])[1]
         ]
 
     def __call__(self, architectures: list[Architecture]) -> Matrix:
         parts = []
-        for i in range(len(self._cells.cells)):
-            graphs = self._cells.graphs(i, architectures)
-            place: dict[OpGraph | None, int] = {}
-            rows = [place.setdefault(graph, len(place)) for graph in graphs]
-            distinct = list(place)
-            chunks = [
-                self._part(i, distinct[start : start + 4096])[0]
-                for start in range(0, len(distinct), 4096)
-            ]
-            parts.append(np.concatenate(chunks)[rows])
+        for i, (rows, padded) in enumerate(self._cells.distinct(architectures)):
+            found = np.concatenate([self._part(i, chunk)[0] for chunk in padded])
+            parts.append(found[rows])
         return np.concatenate(parts, axis=1)
 
-    def _part(self, i: int, graphs: Sequence[OpGraph | None]) -> tuple[Matrix, Sequence[str]]:
-        padded = self._cells.operations[i].padded(graphs)
+    def _part(self, i: int, padded: PaddedGraphs) -> tuple[Matrix, Sequence[str]]:
         if self._kind == "graph":
             return graph_features(padded)
         if self._kind == "wl":
