@@ -30,7 +30,16 @@ from proxies_one_by_one import one_by_one
 from scipy.stats import spearmanr
 
 from archwright.benchmarks.nasbench201 import EDGES, OPS, PATHS, distinct
-from archwright.proxies import COMBINATION, GROUPS, HOWS, PROXIES, aggregate, agreement, score
+from archwright.proxies import (
+    COMBINATION,
+    COMBINATION_WEIGHTS,
+    GROUPS,
+    HOWS,
+    PROXIES,
+    aggregate,
+    agreement,
+    score,
+)
 from archwright.proxies.registry import resolve, upward
 from archwright.zoo import build_space
 
@@ -99,8 +108,9 @@ def report(frame: pd.DataFrame, rows: list[int], found: list[dict], names: list[
     combinations = {"combination": COMBINATION} | GROUPS
     for label, members in combinations.items():
         if set(members) <= set(names):
+            weights = COMBINATION_WEIGHTS if label == "combination" else None
             for how in HOWS:
-                lines[f"{label} ({how})"] = aggregate(found, members, how=how)
+                lines[f"{label} ({how})"] = aggregate(found, members, how=how, weights=weights)
     size = frame["params_M"][rows].tolist()
     for title, short in SETS.items():
         accuracy = frame[f"{short}_test_ep200"][rows].tolist()
@@ -201,7 +211,7 @@ def main() -> None:
     elif options.names == "fast":
         names = [name for name in PROXIES if name not in SLOW]
     elif options.names == "combination":
-        names = [*dict.fromkeys([*COMBINATION, "flops", "n_layers"])]
+        names = ["params", "flops", "n_layers", *COMBINATION]
     else:
         names = resolve(options.names.split(","))
     report(frame, rows, scored(frame, rows, names, options), names)

@@ -9,7 +9,7 @@
 
 from archwright.proxies.aggregation import HOWS, Fitted, Ranking, aggregate
 from archwright.proxies.base import Proxy, Scores
-from archwright.proxies.registry import BASELINES, COMBINATION, GROUPS, PROXIES
+from archwright.proxies.registry import BASELINES, COMBINATION, COMBINATION_WEIGHTS, GROUPS, PROXIES
 from archwright.proxies.scoring import score
 from archwright.proxies.trust import Agreement, agreement, ndcg
 from archwright.proxies.zero_cost import ZeroCost
@@ -17,6 +17,7 @@ from archwright.proxies.zero_cost import ZeroCost
 __all__ = [
     "BASELINES",
     "COMBINATION",
+    "COMBINATION_WEIGHTS",
     "GROUPS",
     "HOWS",
     "PROXIES",

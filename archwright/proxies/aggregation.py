@@ -14,6 +14,7 @@ can be left out of it - it then counts as the worst, for "log_rank" and the othe
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Any, Final
 
@@ -37,9 +38,11 @@ class Ranking:
         population: the scores of some networks, as `score` gives them.
         names: proxies or groups; by default all that any of the networks has.
         how: one of `HOWS`.
+        weights: proxy -> how much it counts, where that is not once.
 
     Raises:
-        InputError: the population is empty, or no network has one of the proxies.
+        InputError: the population is empty, no network has one of the proxies, or a weight is not
+            a positive number or that of a proxy which is not ranked by.
         UnknownNameError: a name or way is not known.
 
     >>> population = [{"params": 10.0, "naswot": 3.0}, {"params": 20.0, "naswot": 1.0}]
@@ -54,11 +57,19 @@ class Ranking:
         names: str | Iterable[str] | None = None,
         *,
         how: str = "non_linear",
+        weights: Mapping[str, float] | None = None,
     ) -> None:
         if how not in HOWS:
             raise unknown_name("way to rank", how, HOWS)
         self.how = how
         self.names = names_in(population, names)
+        self.weights = dict.fromkeys(self.names, 1.0) | dict(weights or {})
+        for name, weight in self.weights.items():
+            if name not in self.names or not 0 < weight < math.inf:
+                raise InputError(
+                    f"weights must be positive numbers of {', '.join(self.names)}; got "
+                    f"{name!r}: {weight!r}"
+                )
         self._known = {n: np.sort(_column(population, n, keep=False)) for n in self.names}
         for name, known in self._known.items():
             if not len(known):
@@ -75,12 +86,13 @@ class Ranking:
         for name in self.names:
             share = self.places(name, _column(table, name)) / self._n
             if self.how == "rank_sum":
-                total += share
+                value = share
             elif self.how == "log_rank":
-                total -= np.log(1 + 1 / self._n - share)
+                value = -np.log(1 + 1 / self._n - share)
             else:
-                total += np.log(share)
-        return total / len(self.names)
+                value = np.log(share)
+            total += self.weights[name] * value
+        return total / sum(self.weights.values())
 
     def places(self, name: str, values: Array) -> Array:
         """Places from the worst; between 1 and the population's size, what is missing at 1."""
@@ -99,6 +111,7 @@ def aggregate(
     names: str | Iterable[str] | None = None,
     *,
     how: str = "non_linear",
+    weights: Mapping[str, float] | None = None,
 ) -> list[float]:
     """One number for each network of a population, from its places by several proxies.
 
@@ -106,18 +119,20 @@ def aggregate(
         population: the scores of the networks, as `score` gives them.
         names: proxies or groups; by default all that any of the networks has.
         how: one of `HOWS`.
+        weights: proxy -> how much it counts, where that is not once.
 
     Returns:
         A number for each, larger is better.
 
     Raises:
-        InputError: the population is empty, or no network has one of the proxies.
+        InputError: the population is empty, no network has one of the proxies, or a weight is not
+            a positive number or that of a proxy which is not ranked by.
         UnknownNameError: a name or way is not known.
 
     >>> aggregate([{"params": 1.0}, {"params": 3.0}, {"params": 2.0}], how="rank_sum")
     [0.3333333333333333, 1.0, 0.6666666666666666]
     """
-    return Ranking(population, names, how=how).all(population).tolist()
+    return Ranking(population, names, how=how, weights=weights).all(population).tolist()
 
 
 class Fitted:

@@ -7,9 +7,15 @@ from random import Random
 from typing import Any
 
 from archwright.errors import InputError, unknown_name, whole_number
-from archwright.proxies.aggregation import HOWS, Ranking, aggregate
+from archwright.proxies.aggregation import HOWS, Ranking
 from archwright.proxies.base import Scores
-from archwright.proxies.registry import COMBINATION, PROXIES, resolve, upward
+from archwright.proxies.registry import (
+    COMBINATION,
+    COMBINATION_WEIGHTS,
+    PROXIES,
+    resolve,
+    upward,
+)
 from archwright.proxies.scoring import Data, score
 from archwright.space import Architecture, Space
 from archwright.trials import Objective
@@ -69,6 +75,7 @@ class ZeroCost:
             raise unknown_name("way to rank", how, HOWS)
         self.names = resolve(COMBINATION if names is None else names)
         self.how = HOWS[0] if names is None and how is None else how
+        self._weights = COMBINATION_WEIGHTS if names is None else {}
         self.n_reference = whole_number("n_reference", n_reference)
         self.repeats = whole_number("repeats", repeats)
         self._rankings: dict[Space, Ranking] = {}
@@ -161,7 +168,8 @@ class ZeroCost:
             InputError: no proxy has a value on any.
         """
         table = self.scores(space, architectures)
-        return [float(v) for v in aggregate(table, self._defined(table), how=self.how or HOWS[0])]
+        ranks: list[float] = self._ranking(table, self.how or HOWS[0]).all(table).tolist()
+        return ranks
 
     @property
     def objective(self) -> Objective:
@@ -200,8 +208,13 @@ class ZeroCost:
         if known is None:
             rng = Random(self.seed)
             table = self.scores(space, [space.sample(rng=rng) for _ in range(self.n_reference)])
-            known = self._rankings[space] = Ranking(table, self._defined(table), how=how)
+            known = self._rankings[space] = self._ranking(table, how)
         return known
+
+    def _ranking(self, table: Sequence[Scores], how: str) -> Ranking:
+        names = self._defined(table)
+        weights = {name: w for name, w in self._weights.items() if name in names}
+        return Ranking(table, names, how=how, weights=weights)
 
     def _defined(self, table: Sequence[Scores]) -> list[str]:
         """Those of the proxies that have a value somewhere."""

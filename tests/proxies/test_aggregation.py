@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 
 from archwright.errors import InputError, UnknownNameError
-from archwright.proxies import Fitted, Ranking, aggregate, agreement, ndcg
+from archwright.proxies import HOWS, Fitted, Ranking, aggregate, agreement, ndcg
 
 POPULATION = [
     {"params": 1.0, "naswot": 30.0},
@@ -23,6 +23,22 @@ def test_ways_by_hand():
     }
     for how, values in expected.items():
         assert aggregate(POPULATION, how=how) == pytest.approx(values.tolist())
+
+
+def test_weights_count_as_copies():
+    rng = np.random.default_rng(0)
+    table = [{"params": float(a), "naswot": float(b)} for a, b in rng.normal(size=(9, 2))]
+    copied = [scores | {"near": scores["naswot"]} for scores in table]
+    for how in HOWS:
+        weighted = aggregate(table, how=how, weights={"naswot": 2})
+        assert weighted == pytest.approx(aggregate(copied, how=how))
+        assert weighted != pytest.approx(aggregate(table, how=how))
+
+
+@pytest.mark.parametrize("weights", [{"near": 2}, {"params": 0}, {"params": float("nan")}])
+def test_weights_that_cannot_be(weights):
+    with pytest.raises(InputError, match="weights must be positive numbers of params"):
+        aggregate([{"params": 1.0}], weights=weights)
 
 
 def test_ways_differ_in_what_they_favour():

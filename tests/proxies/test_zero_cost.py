@@ -8,7 +8,14 @@ from torch import nn
 import archwright as aw
 from archwright.errors import InputError
 from archwright.evaluators import Candidate
-from archwright.proxies import COMBINATION, PROXIES, ZeroCost, score
+from archwright.proxies import (
+    COMBINATION,
+    COMBINATION_WEIGHTS,
+    PROXIES,
+    ZeroCost,
+    aggregate,
+    score,
+)
 from archwright.strategies.warm_start import CheapScores, WarmStart
 from archwright.zoo import build_space
 
@@ -115,6 +122,17 @@ def test_the_default_is_a_combination_without_labels():
     evaluator = ZeroCost()
     assert tuple(evaluator.names) == COMBINATION
     assert not any(PROXIES[name].labels for name in COMBINATION)
+
+
+def test_the_default_counts_some_more_than_once():
+    space = build_space("nasbench201", input_shape=(3, 8, 8), n_outputs=3, C=4, N=1)
+    cells = [space.sample(seed=i) for i in range(8)]
+    table = ZeroCost(batch=4).scores(space, cells)
+    ranks = ZeroCost(batch=4).rank(space, cells)
+    assert ranks == pytest.approx(aggregate(table, COMBINATION, weights=COMBINATION_WEIGHTS))
+    assert ranks != pytest.approx(aggregate(table, COMBINATION))
+    named = ZeroCost(COMBINATION, batch=4).rank(space, cells)
+    assert named == pytest.approx(aggregate(table, COMBINATION))
 
 
 def test_what_cannot_be(space):
