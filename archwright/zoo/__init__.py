@@ -2,7 +2,7 @@
 
 >>> from archwright.zoo import SPACES, build_space
 >>> sorted(SPACES)
-['branched_cnn', 'chain_cnn', 'mlp', 'mobilenet', 'nasbench201', 'nasnet', 'resnet_cnn']
+['branched_cnn', 'chain_cnn', 'darts', 'mlp', 'mobilenet', 'nasbench201', 'nasnet', 'resnet_cnn']
 >>> build_space("mlp", input_shape=(8,), n_outputs=3, n_rows=150).default["body"]
 'plain'
 """
@@ -20,6 +20,9 @@ from archwright.zoo.registry import suggest as suggest
 if TYPE_CHECKING:
     from archwright.zoo.branched_cnn import BranchedCNN as BranchedCNN
     from archwright.zoo.chain_cnn import ChainCNN as ChainCNN
+    from archwright.zoo.darts import DARTS as DARTS
+    from archwright.zoo.darts import DARTS_OPS as DARTS_OPS
+    from archwright.zoo.darts import DARTS_V2 as DARTS_V2
     from archwright.zoo.mlp import MLP as MLP
     from archwright.zoo.mobilenet import MobileNet as MobileNet
     from archwright.zoo.nasbench201 import NASBENCH201_OPS as NASBENCH201_OPS
@@ -32,6 +35,9 @@ if TYPE_CHECKING:
 _HOMES = {
     "BranchedCNN": "branched_cnn",
     "ChainCNN": "chain_cnn",
+    "DARTS": "darts",
+    "DARTS_OPS": "darts",
+    "DARTS_V2": "darts",
     "MLP": "mlp",
     "MobileNet": "mobilenet",
     "NASBENCH201_OPS": "nasbench201",
@@ -42,11 +48,14 @@ _HOMES = {
 }
 
 __all__ = [
+    "DARTS_OPS",
+    "DARTS_V2",
     "NASBENCH201_OPS",
     "NASNET_OPS",
     "SPACES",
     "BranchedCNN",
     "ChainCNN",
+    "DARTS",
     "Entry",
     "MLP",
     "MobileNet",

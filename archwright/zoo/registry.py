@@ -122,6 +122,14 @@ SPACES: dict[str, Entry] = {
             "Dong and Yang, NAS-Bench-201, ICLR 2020, arXiv:2001.00326",
             {"C": "width", "N": "depth"},
         ),
+        Entry(
+            "darts",
+            "archwright.zoo.darts:DARTS",
+            "the published cells of differentiable search: 4 nodes, 2 edges each, 8 operations",
+            ("image",),
+            "Liu et al., DARTS: Differentiable Architecture Search, ICLR 2019, arXiv:1806.09055",
+            {"C": "width", "n_cells": "depth"},
+        ),
     )
 }
 """The prebuilt spaces, by name."""

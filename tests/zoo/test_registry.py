@@ -21,6 +21,7 @@ def test_names_are_those_of_the_documentation() -> None:
         "branched_cnn",
         "nasnet",
         "nasbench201",
+        "darts",
     }
 
 

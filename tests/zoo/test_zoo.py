@@ -20,6 +20,7 @@ IMAGE_SPACES = [name for name, entry in SPACES.items() if "image" in entry.modal
 SMALL = {
     "nasbench201": {"N": 1, "C": 8},
     "nasnet": {"N": 1, "filters": 4},
+    "darts": {"C": 4, "n_cells": 3},
     "mobilenet": {"max_depth": 2},
 }
 
@@ -38,7 +39,8 @@ class TestLaw:
     @pytest.mark.parametrize("name", SPACES)
     def test_build_extract_and_supernet_agree(self, name):
         shape = (4, 5) if name == "mlp" else (2, 1, 8, 8)
-        check_law(small(name), lambda: torch.randn(shape), n=100 if name != "nasnet" else 20)
+        n = 20 if name in ("nasnet", "darts") else 100
+        check_law(small(name), lambda: torch.randn(shape), n=n)
 
     @pytest.mark.slow
     @pytest.mark.parametrize("name", SPACES)
@@ -140,6 +142,8 @@ class TestSpaces:
 
     def test_sizes(self):
         assert small("nasbench201").size == 5**6
+        # Two inputs of 2, 3, 4 or 5, each with one of 8 operations; two cells.
+        assert small("darts").size == (1 * 3 * 6 * 10 * 8**8) ** 2
         # Two edges of five nodes: 13 operations of 2, 3, 4, 5 or 6 sources each; two cells.
         assert small("nasnet").size == (13**10 * (2 * 3 * 4 * 5 * 6) ** 2) ** 2
         # embedding (none, periodic x 3) x dropout x activation x norm x
