@@ -30,6 +30,7 @@ from archwright.cli.guard import INTERRUPTED, guarded
 from archwright.cli.lists import space_names
 from archwright.cli.progress import reporter
 from archwright.errors import InfeasibleError, InputError
+from archwright.trials.fidelity import Fidelity
 
 if TYPE_CHECKING:
     from archwright.tasks import Task
@@ -150,6 +151,23 @@ def search(
             metavar="NAME",
             help="Stop trainings early that fall behind: median or curve.",
             rich_help_panel=BUDGET,
+        ),
+    ] = None,
+    fidelity: Annotated[
+        str | None,
+        typer.Option(
+            metavar="KIND=SHARE",
+            help="Train candidates cheaper: shares of epochs, data, resolution, width, depth, such "
+            "as epochs=0.25,width=50% (see: archwright fidelity).",
+            rich_help_panel=BUDGET,
+        ),
+    ] = None,
+    teacher: Annotated[
+        Path | None,
+        typer.Option(
+            metavar="PATH",
+            help="An exported folder, a run's folder or a .pt2 file that networks learn from, too.",
+            rich_help_panel=GOAL,
         ),
     ] = None,
     maximize: Annotated[
@@ -287,6 +305,9 @@ def search(
     if space != "auto":
         check_name("space", space, [*space_names(), "auto"])
     limits = parse_limits(limit or [])
+    shares = None if fidelity is None else Fidelity.parse(fidelity)
+    if teacher is not None:
+        check_data(str(teacher), "--teacher")
     if minutes is None and trials is None:
         minutes = DEFAULT_MINUTES
     folder = new_folder(data) if out is None else out
@@ -305,6 +326,8 @@ def search(
             "strategy": strategy,
             "warm-start": warm_start,
             "stopping": stopping,
+            "fidelity": fidelity,
+            "teacher": teacher,
             "maximize": maximize,
             "minimize": minimize,
             "limit": limit,
@@ -328,16 +351,22 @@ def search(
         task = load_task(data, target=target, kind=kind, test=test, seed=seed, **given)
         for text in described(task):
             progress.say(as_options(text))
+        evaluate: Any = task
+        if teacher is not None:
+            from archwright.evaluators import Train
+
+            evaluate = Train(task, teacher=teacher)
         try:
             result = run_search(
                 space,
-                task,
+                evaluate,
                 maximize=maximize or None,
                 minimize=minimize or None,
                 limits=limits or None,
                 strategy=strategy,
                 first=warm_start,
                 stopping=stopping,
+                fidelity=shares,
                 trials=trials,
                 minutes=minutes,
                 workers=workers,

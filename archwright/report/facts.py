@@ -176,17 +176,30 @@ def winner(result: Result) -> Trial | None:
 
 
 def comparable(result: Result, trial: Trial) -> bool:
-    """Whether a trial had the largest budget that was reached, as the best one has."""
+    """Whether a trial had the largest budget and fidelity reached, as the best one has."""
     history = result.history
     best = history.best
-    return best is None or history.level(trial.budget) == history.level(best.budget)
+    return best is None or history.level_of(trial) == history.level_of(best)
+
+
+def low_fidelity(result: Result) -> str | None:
+    """What to know where the best trial was no full evaluation, else None."""
+    best = result.history.best
+    if best is None or best.fidelity is None:
+        return None
+    return (
+        f"Validation figures are of evaluations at {best.fidelity}, an estimated "
+        f"{100 * best.fidelity.cost:.3g} % of the cost, not of full trainings; the final training "
+        "is in full."
+    )
 
 
 def origin_of(result: Result, trial: Trial) -> str:
-    """Where a trial comes from, and its budget where trials have several."""
+    """Where a trial comes from, and its budget and fidelity where trials have several."""
     text = trial.origin + (f" of {trial.parent}" if trial.parent is not None else "")
     several = any(t.budget != trial.budget for t in result.trials)
-    return text + (f", budget {trial.budget:g}" if several and trial.budget is not None else "")
+    text += f", budget {trial.budget:g}" if several and trial.budget is not None else ""
+    return text if trial.fidelity is None else f"{text}, {trial.fidelity}"
 
 
 def best_so_far(result: Result) -> list[tuple[int, Trial]]:

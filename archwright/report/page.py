@@ -209,6 +209,8 @@ def _summary(result: Result) -> str:
         kind = "behind" if against_random.endswith("than random search.") else ""
         kind = "even" if against_random.endswith(("make a difference.", "nothing.")) else kind
         lines.append(_say(against_random, kind))
+    cheaper = facts.low_fidelity(result)
+    lines += [_say(cheaper)] if cheaper else []
     for note in (*_sentences(result.info.get("notes")), *(final.notes if final else ())):
         lines.append(_say(note))
     return (

@@ -238,18 +238,13 @@ def agreement_pairs(
 def _predicted(
     history: History, results: dict[Architecture, float], architectures: Sequence[Architecture]
 ) -> list[float]:
-    """What a Gaussian process on the ranks of the results expects."""
-    import numpy as np
+    """What a predictor of the results expects, larger is better."""
+    from archwright.predictors import Predictor
 
-    from archwright.predictors.additive import AdditiveProcess
-    from archwright.predictors.features import features_of
-    from archwright.predictors.gp import normal_scores
-
-    features = features_of(history.space)
-    targets = normal_scores(np.array(list(results.values())))[:, None]
-    process = AdditiveProcess(features.encode(results), targets, features.groups)
-    mean, _ = process.predict(features.encode(architectures))
-    return [float(v) for v in mean[:, 0]]
+    predictor = Predictor(history.space, calibrate=False)
+    predictor.fit(list(results), list(results.values()))
+    mean, _ = predictor.predict(list(architectures))
+    return [float(v) for v in mean]
 
 
 def _mixed(

@@ -6,7 +6,7 @@ import pytest
 
 from archwright.report import facts
 from archwright.space import Choice, Space
-from archwright.trials import Baseline, Final, History, Objective, Result, Trial
+from archwright.trials import Baseline, Fidelity, Final, History, Objective, Result, Trial
 from tests.report import samples
 
 
@@ -183,3 +183,16 @@ def samples_with_limits(limits, *, test):
     history.add(Trial(0, space.default, metrics={"accuracy": 0.95, "params": 50.0}))
     final = Final(trial=0, architecture=space.default, test={"accuracy": test})
     return Result(history, {"seed": 0, "strategy": "random"}, finals=[final])
+
+
+def test_figures_of_low_fidelity_are_said_to_be_such():
+    space = Space({"width": Choice((16, 32))})
+    objective = Objective.of(maximize="accuracy")
+    low = Trial(0, space.default, metrics={"accuracy": 0.5}, fidelity=Fidelity(data=0.5))
+    result = Result(History(space, objective, [low]))
+    assert "data 50 %" in facts.low_fidelity(result)
+    assert "data 50 %" in facts.origin_of(result, low)
+    full = Trial(1, space.sample(seed=1), metrics={"accuracy": 0.4})
+    both = Result(History(space, objective, [low, full]))
+    assert facts.low_fidelity(both) is None
+    assert not facts.comparable(both, low)
