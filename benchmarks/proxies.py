@@ -1,7 +1,7 @@
 """Which zero-cost proxies to trust, and what they cost: see docs/proxies.md.
 
 python benchmarks/proxies.py --n 100                    # agreement with accuracy, all proxies
-python benchmarks/proxies.py --n 341 --skip 199 --names combination --batch 32 --seeds 2
+python benchmarks/proxies.py --n 500 --names combination --batch 32
 python benchmarks/proxies.py --cost                     # in plain forward and backward passes
 
 Cells are drawn from the 6,466 distinct ones of NAS-Bench-201 with seed 0; the first n of them are
