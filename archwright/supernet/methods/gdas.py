@@ -1,0 +1,18 @@
+"""GDAS: one operation is drawn and computed, its gradient is that of a soft draw.
+
+Source: Xuanyi Dong, Yi Yang, "Searching for a Robust Neural Architecture in Four GPU Hours"
+(GDAS), CVPR 2019, arXiv:1910.04465.
+
+Differences from the paper: what is not computed gets its gradient through the softmax alone (the
+published code adds its weight, a zero, to the output as well).
+"""
+
+from archwright.supernet.method import Method
+from archwright.supernet.relaxations import Gumbel
+
+GDAS = Method(
+    "gdas",
+    "Dong and Yang, GDAS, CVPR 2019, arXiv:1910.04465",
+    relaxation=Gumbel(10.0, 0.1, straight=True, linear=True),
+)
+"""The temperature falls linearly from 10 to 0.1, as published."""
