@@ -10,6 +10,7 @@ from hypothesis import strategies as st
 from torch import nn
 
 from archwright.errors import InputError
+from archwright.nn.seeding import seeded
 from archwright.proxies import PROXIES, score
 from archwright.zoo import SPACES, build_space
 
@@ -152,3 +153,48 @@ def test_a_recurrent_network_works_as_before():
     model(x).sum().backward()
     assert all(p.grad is not None for p in model.parameters())
     assert all(a is b for a, b in zip(model.rnn._flat_weights, model.rnn.parameters(), strict=True))
+
+
+class Attention(nn.Module):
+    def __init__(self):
+        super().__init__()
+        self.layer = nn.TransformerEncoderLayer(8, 2, 16, dropout=0.1, batch_first=True)
+        self.head = nn.Linear(8, 3)
+
+    def forward(self, x):
+        return self.head(self.layer(x).mean(1))
+
+
+class Recurrent(nn.Module):
+    def __init__(self):
+        super().__init__()
+        self.rnn, self.head = nn.GRU(8, 7, batch_first=True), nn.Linear(7, 3)
+
+    def forward(self, x):
+        return self.head(self.rnn(x)[0][:, -1])
+
+
+def one_dimensional(norm):
+    return nn.Sequential(
+        nn.Conv1d(6, 4, 3), norm, nn.ReLU(inplace=True), nn.Flatten(), nn.Linear(24, 3)
+    )
+
+
+@pytest.mark.parametrize(
+    "make",
+    [
+        Attention,
+        Recurrent,
+        lambda: one_dimensional(nn.BatchNorm1d(4)),
+        lambda: one_dimensional(nn.Identity()),
+    ],
+    ids=["attention", "recurrent", "conv1d", "conv1d without norm"],
+)
+@pytest.mark.parametrize("training", [True, False])
+def test_every_proxy_on_other_modules(make, training):
+    with seeded(0):
+        model = make().train(training)
+    before = photograph(model)
+    found = score(model, list(PROXIES), input_shape=(6, 8), batch=8)
+    assert_same(before, photograph(model))
+    assert {"snip", "synflow", "jacov", "grasp"} <= set(found)
