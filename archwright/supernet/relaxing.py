@@ -13,7 +13,7 @@ from torch import Tensor
 from archwright.errors import SpaceError
 from archwright.nn import ModelSpace, Supernet, seeded
 from archwright.nn.mixture import Mixture, NotRelaxable, positions_of, walk
-from archwright.space import Real, Subset
+from archwright.space import Decision, Real, Subset
 
 N_TRIED = 4
 _TOLERANCE = 1e-8
@@ -83,10 +83,54 @@ def relaxable(space: ModelSpace, inputs: Tensor, *, seed: int = 0) -> Relaxable:
             x = inputs[:2].to("cpu")
     trial = _Trial(space, supernet, x, fixed)
     rng = random.Random(seed)
+    met: set[str] = set()
     for _ in range(N_TRIED):
-        trial.check(space.sample(rng=rng))
+        arch = space.sample(rng=rng)
+        met.update(arch)
+        trial.check(arch)
+    for path, above in _conditions(space).items():
+        if path not in met and path not in fixed:
+            found = _reaching(space, above, rng)
+            if found is not None:
+                met.update(found)
+                trial.check(found)
     mixed = tuple(d.path for d in decisions if d.path not in trial.kept)
     return Relaxable(mixed, dict(trial.drawn), fixed)
+
+
+def _conditions(space: ModelSpace) -> dict[str, dict[str, frozenset[Any]]]:
+    """For each decision, the values of those above it under which it is live."""
+    found: dict[str, dict[str, frozenset[Any]]] = {}
+
+    def visit(decision: Decision, above: dict[str, frozenset[Any]]) -> None:
+        found[decision.path] = above
+        for branch in decision.branches:
+            for inner in branch.decisions:
+                visit(inner, {**above, decision.path: branch.values})
+
+    for root in space.decisions:
+        visit(root, {})
+    return found
+
+
+def _reaching(
+    space: ModelSpace, wanted: Mapping[str, frozenset[Any]], rng: random.Random
+) -> Mapping[str, Any] | None:
+    """A random architecture in which some decisions have certain values; None: there is none."""
+    for _ in range(20):
+        arch: dict[str, Any] = {}
+        pending = list(space.decisions)
+        while pending:
+            decision = pending.pop()
+            value: Any = decision.domain.sample(rng)
+            if decision.path in wanted:
+                values = wanted[decision.path]
+                value = rng.choice([v for v in decision.domain.values() if v in values])
+            arch[decision.path] = value
+            pending.extend(decision.live(value))
+        if space.why_not(arch) is None:
+            return space.check(arch)
+    return None
 
 
 class _Trial:
