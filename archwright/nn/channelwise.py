@@ -1,0 +1,267 @@
+"""What mixed cells compute of images channel by channel: in C where it was compiled, or in torch.
+
+Images are `batch x channels x height x width` in channels_last order (`is_last`). Nothing here is
+differentiated by autograd; `mixed_functions` holds the gradients.
+"""
+
+from __future__ import annotations
+
+import ctypes
+from collections.abc import Sequence
+from typing import Any, NamedTuple
+
+import torch
+from torch import Tensor
+from torch.nn import functional as F
+from torch.nn.grad import conv2d_weight
+
+from archwright.nn.native import Geometry, function, pointers
+
+
+class Window(NamedTuple):
+    """The kernel's size, stride, padding and dilation of a depthwise convolution."""
+
+    kernel: int
+    stride: int
+    padding: int
+    dilation: int
+
+    def out(self, size: int) -> int:
+        """The size of what comes out."""
+        return (size + 2 * self.padding - self.dilation * (self.kernel - 1) - 1) // self.stride + 1
+
+
+class Line(NamedTuple):
+    """A scale and a shift a channel, applied before negative values are cut off."""
+
+    scale: Tensor
+    shift: Tensor
+
+
+def last(x: Tensor) -> Tensor:
+    """The same image in channels_last order."""
+    return x.contiguous(memory_format=torch.channels_last)
+
+
+def flat(x: Tensor) -> Tensor:
+    """A view of an image in channels_last order, `pixels x channels`."""
+    return x.permute(0, 2, 3, 1).reshape(-1, x.shape[1])
+
+
+def empty(like: Tensor, channels: int, height: int, width: int) -> Tensor:
+    """An image of other sizes in channels_last order."""
+    return torch.empty(
+        (len(like), channels, height, width),
+        dtype=like.dtype,
+        device=like.device,
+        memory_format=torch.channels_last,
+    )
+
+
+def _rectified(x: Tensor, line: Line | None) -> Tensor:
+    if line is None:
+        return x
+    return F.relu(x * line.scale[:, None, None] + line.shift[:, None, None])
+
+
+def _taps(weight: Tensor) -> Tensor:
+    """`channels x 1 x kernel x kernel` to `kernel^2 x channels`."""
+    return weight.flatten(1).t().contiguous()
+
+
+def _geometry(x: Tensor, y: Sequence[int], window: Window, pad: int, stretch: int) -> Geometry:
+    n, c, height, width = x.shape
+    return Geometry(
+        n, height, width, c, *y, window.kernel, window.dilation, window.stride, pad, stretch,
+        0, torch.get_num_threads(),
+    )  # fmt: skip
+
+
+def _call(run: Any, a: Tensor, b: Tensor, out: Tensor, geometry: Geometry, line: Any) -> None:
+    geometry.relu = line is not None
+    scale, shift = (None, None) if line is None else (t.data_ptr() for t in line)
+    if run(
+        a.data_ptr(), b.data_ptr(), out.data_ptr(), ctypes.byref(geometry), scale, shift
+    ):  # pragma: no cover
+        raise MemoryError("a depthwise convolution of one image does not fit in memory")
+
+
+def depthwise(x: Tensor, weight: Tensor, window: Window, line: Line | None = None) -> Tensor:
+    """A depthwise convolution, of `relu(scale * x + shift)` where a line is given."""
+    n_channels, sizes = x.shape[1], [window.out(size) for size in x.shape[2:]]
+    run = function("depthwise", x, n_channels)
+    if run is None:
+        return last(
+            F.conv2d(
+                _rectified(x, line),
+                weight,
+                None,
+                window.stride,
+                window.padding,
+                window.dilation,
+                n_channels,
+            )
+        )
+    y = empty(x, n_channels, *sizes)
+    taps = _taps(weight)
+    _call(run, x, taps, y, _geometry(x, sizes, window, window.padding, 1), line)
+    return y
+
+
+def depthwise_input_gradient(
+    grad: Tensor, weight: Tensor, window: Window, size: Sequence[int]
+) -> Tensor:
+    """The gradient of the input, of height and width `size`: a convolution of the gradient.
+
+    Its elements lie `stride` apart, the kernel is turned round.
+    """
+    kernel, stride, _, dilation = window
+    pad = dilation * (kernel - 1) - window.padding
+    once = Window(kernel, 1, pad, dilation)
+    run = function("depthwise", grad, grad.shape[1])
+    if run is not None:
+        x = empty(grad, grad.shape[1], *size)
+        taps = _taps(weight).flip(0).contiguous()
+        _call(run, grad, taps, x, _geometry(grad, size, once, pad, stride), None)
+        return x
+    flipped = weight.flip(2, 3)
+    if stride > 1:
+        # What a whole stride did not reach is at the right and at the bottom.
+        apart = [s + 2 * window.padding - dilation * (kernel - 1) for s in size]
+        wide = grad.new_zeros(*grad.shape[:2], *apart)
+        wide[:, :, ::stride, ::stride] = grad
+        grad = last(wide)
+    if pad < 0:
+        grad, pad = F.pad(grad, [pad] * 4), 0
+    return last(F.conv2d(grad, flipped, None, 1, pad, dilation, grad.shape[1]))
+
+
+def depthwise_weight_gradient(
+    grad: Tensor, x: Tensor, window: Window, line: Line | None = None
+) -> Tensor:
+    """The gradient of the weights, `channels x 1 x kernel x kernel`.
+
+    In torch, pixels `dilation` apart are images of their own, which are convolved without
+    dilation: torch's own gradient of dilated kernels is slow.
+    """
+    kernel, stride, padding, dilation = window
+    n_channels = x.shape[1]
+    run = function("depthwise_weights", x, n_channels)
+    if run is not None:
+        taps = torch.empty(kernel * kernel, n_channels, dtype=x.dtype)
+        geometry = _geometry(x, grad.shape[2:], window, padding, 1)
+        _call(run, x, grad, taps, geometry, line)
+        return taps.t().reshape(n_channels, 1, kernel, kernel)
+    x = _rectified(x, line)
+    if dilation == 1:
+        return _weight_gradient(grad, x, kernel, stride, padding)
+    x = F.pad(x, [padding] * 4)
+    reach = dilation * (kernel - 1)
+    if stride > 1:
+        wide = grad.new_zeros(*grad.shape[:2], *(size - reach for size in x.shape[2:]))
+        wide[:, :, ::stride, ::stride] = grad
+        grad = wide
+    return sum(
+        _weight_gradient(
+            last(grad[:, :, a::dilation, b::dilation]),
+            last(x[:, :, a::dilation, b::dilation]),
+            kernel,
+            1,
+            0,
+        )
+        for a in range(min(dilation, grad.shape[2]))
+        for b in range(min(dilation, grad.shape[3]))
+    )  # type: ignore[return-value]
+
+
+def _weight_gradient(grad: Tensor, x: Tensor, kernel: int, stride: int, padding: int) -> Tensor:
+    shape = (x.shape[1], 1, kernel, kernel)
+    return conv2d_weight(x, shape, grad, stride, padding, 1, x.shape[1])
+
+
+def moments(x: Tensor) -> tuple[Tensor, Tensor]:
+    """Mean and variance (divided by the number) of each channel, in double precision."""
+    n, n_channels = x.numel() // x.shape[1], x.shape[1]
+    run = function("moments", x, n_channels)
+    if run is None:
+        variance, mean = torch.var_mean(x, (0, 2, 3), correction=0)
+        return mean.double(), variance.double()
+    sums = torch.zeros(2, n_channels, dtype=torch.float64)
+    run(x.data_ptr(), sums.data_ptr(), n, n_channels)
+    # Sums of the difference from the first pixel: large means cancel nothing.
+    off, square = sums / n
+    first = x[0, :, 0, 0].double()
+    return off + first, (square - off * off).clamp_(min=0)
+
+
+def weigh(terms: Sequence[Tensor], scale: Tensor, shift: Tensor) -> Tensor:
+    """The sum of terms, each times a number a channel: `scale` is `terms x channels`."""
+    like = terms[0]
+    n_channels = like.shape[1]
+    run = function("weigh", like, n_channels)
+    if run is None:
+        out = last((like * scale[0][:, None, None]).add_(shift[:, None, None]))
+        for term, by in zip(terms[1:], scale[1:], strict=True):
+            out.addcmul_(term, by[:, None, None])
+        return out
+    out = empty(like, *like.shape[1:])
+    run(
+        pointers(list(terms)), out.data_ptr(), scale.data_ptr(), shift.data_ptr(), len(terms),
+        out.numel() // n_channels, n_channels, torch.get_num_threads(),
+    )  # fmt: skip
+    return out
+
+
+def dots(grad: Tensor, terms: Sequence[Tensor]) -> tuple[Tensor, Tensor]:
+    """For each term and channel the sum of `grad * term`, and each channel's sum of `grad`.
+
+    In double precision, `terms x channels` and `channels`.
+    """
+    n_channels = grad.shape[1]
+    run = function("dots", grad, n_channels)
+    if run is None:
+        rows = [(grad * term).sum((0, 2, 3)) for term in terms]
+        found = torch.stack([*rows, grad.sum((0, 2, 3))]).double()
+    else:
+        found = torch.zeros(len(terms) + 1, n_channels, dtype=torch.float64)
+        run(
+            grad.data_ptr(), pointers(list(terms)), found.data_ptr(), len(terms),
+            grad.numel() // n_channels, n_channels,
+        )  # fmt: skip
+    return found[:-1], found[-1]
+
+
+def blend(
+    grad: Tensor, y: Tensor, a: Tensor, b: Tensor, c: Tensor, *, over: bool = False
+) -> Tensor:
+    """`a * grad + b * y + c`, a number a channel each; `over` writes it over `grad`."""
+    n_channels = grad.shape[1]
+    run = function("blend", grad, n_channels)
+    if run is None:
+        out = grad.mul_(a[:, None, None]) if over else grad * a[:, None, None]
+        return out.addcmul_(y, b[:, None, None]).add_(c[:, None, None])
+    out = grad if over else torch.empty_like(grad, memory_format=torch.channels_last)
+    run(
+        grad.data_ptr(), y.data_ptr(), out.data_ptr(), a.data_ptr(), b.data_ptr(), c.data_ptr(),
+        grad.numel() // n_channels, n_channels, torch.get_num_threads(),
+    )  # fmt: skip
+    return out
+
+
+def gated(grad: Tensor, y: Tensor, line: Line) -> tuple[Tensor, Tensor]:
+    """Makes `grad` zero where `scale * y + shift` is not positive, in place.
+
+    Answers each channel's sum of it, and of it times `y`, in double precision.
+    """
+    n_channels = grad.shape[1]
+    run = function("gated", grad, n_channels)
+    if run is None:
+        off = y * line.scale[:, None, None] + line.shift[:, None, None] <= 0
+        grad.masked_fill_(off, 0.0)
+        return grad.sum((0, 2, 3)).double(), (grad * y).sum((0, 2, 3)).double()
+    sums = torch.zeros(2, n_channels, dtype=torch.float64)
+    run(
+        grad.data_ptr(), y.data_ptr(), line.scale.data_ptr(), line.shift.data_ptr(),
+        sums.data_ptr(), grad.numel() // n_channels, n_channels,
+    )  # fmt: skip
+    return sums[0], sums[1]

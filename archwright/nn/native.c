@@ -1,0 +1,331 @@
+/* What mixed cells compute of images in channels_last order: batch x height x width x channels.
+
+   Compiled at first use by archwright/nn/native.py, which checks it against torch. Everything is
+   written once and instantiated for a type and a number of channels that are computed at a time
+   (the greatest that divides the channels). Sums are in a fixed order whatever the number of
+   threads. */
+
+#ifndef T
+
+#include <stdint.h>
+#include <stdlib.h>
+#include <string.h>
+
+#define BLOCK 256 /* pixels that are added up before they are added to a double */
+#define JOIN_(a, b, c) a##_##b##_##c
+#define JOIN(a, b, c) JOIN_(a, b, c)
+#define NAME(a) JOIN(a, T, L)
+#define INLINE static inline __attribute__((always_inline))
+
+/* A depthwise convolution of the image `x`, put into a frame of zeros: `frame` pixels high and
+   wide, `pad` from its edge, `stretch` apart. */
+typedef struct {
+  int64_t images, height, width, channels, out_height, out_width;
+  int64_t kernel, dilation, stride, pad, stretch, relu, threads;
+} Geometry;
+
+#define INTEGER int32_t
+#define T float
+#define L 16
+#include "native.c"
+#undef L
+#define L 8
+#include "native.c"
+#undef L
+#define L 4
+#include "native.c"
+#undef L
+#define L 1
+#include "native.c"
+#undef L
+#undef T
+#undef INTEGER
+#define INTEGER int64_t
+#define T double
+#define L 8
+#include "native.c"
+#undef L
+#define L 4
+#include "native.c"
+#undef L
+#define L 1
+#include "native.c"
+#undef L
+#undef T
+
+#else
+
+typedef T NAME(vec) __attribute__((vector_size(L * sizeof(T)), aligned(sizeof(T)), may_alias));
+typedef INTEGER NAME(bits)
+    __attribute__((vector_size(L * sizeof(T)), aligned(sizeof(T)), may_alias));
+#define VEC NAME(vec)
+#define AT(p) (*(VEC *)(p))
+#define READ(p) (*(const VEC *)(p))
+
+/* Zero where z is at most zero; what is no number stays. */
+INLINE VEC NAME(gate)(VEC value, VEC z) {
+  NAME(bits) off = z <= (VEC){0};
+  return (VEC)((NAME(bits))value & ~off);
+}
+
+/* The image in its frame, where asked for scaled, shifted and without what is negative. */
+static void NAME(frame)(const T *x, T *frame, int64_t high, int64_t wide, const Geometry *g,
+                        const T *scale, const T *shift) {
+  const int64_t C = g->channels;
+  memset(frame, 0, sizeof(T) * high * wide * C);
+  for (int64_t h = 0; h < g->height; h++) {
+    const int64_t row = g->pad + h * g->stretch;
+    if (row < 0 || row >= high) continue;
+    for (int64_t w = 0; w < g->width; w++) {
+      const int64_t col = g->pad + w * g->stretch;
+      if (col < 0 || col >= wide) continue;
+      const T *from = x + (h * g->width + w) * C;
+      T *to = frame + (row * wide + col) * C;
+      for (int64_t c = 0; c < C; c += L) {
+        VEC v = READ(from + c);
+        if (scale) v = v * READ(scale + c) + READ(shift + c);
+        AT(to + c) = g->relu ? NAME(gate)(v, v) : v;
+      }
+    }
+  }
+}
+
+#define ROW(n)                                                                        \
+  for (; w + n <= g->out_width; w += n) {                                             \
+    VEC sums[n];                                                                      \
+    for (int q = 0; q < n; q++) sums[q] = (VEC){0};                                   \
+    for (int64_t i = 0; i < kernel; i++)                                              \
+      for (int64_t j = 0; j < kernel; j++) {                                          \
+        const VEC tap = READ(weight + (i * kernel + j) * C);                          \
+        const T *at = from + (i * d * wide + j * d + w * s) * C;                      \
+        _Pragma("GCC unroll 8") for (int q = 0; q < n; q++)                           \
+            sums[q] += tap * READ(at + q * s * C);                                    \
+      }                                                                               \
+    _Pragma("GCC unroll 8") for (int q = 0; q < n; q++) {                             \
+      AT(to + (w + q) * C) = sums[q];                                                 \
+    }                                                                                 \
+  }
+
+INLINE void NAME(convolve)(const T *frame, const T *weights, T *y, int64_t wide,
+                           const Geometry *g, int64_t kernel) {
+  const int64_t C = g->channels, d = g->dilation, s = g->stride;
+  for (int64_t h = 0; h < g->out_height; h++)
+    for (int64_t c = 0; c < C; c += L) {
+      const T *from = frame + h * s * wide * C + c, *weight = weights + c;
+      T *to = y + h * g->out_width * C + c;
+      int64_t w = 0;
+      ROW(8)
+      ROW(1)
+    }
+}
+
+/* y = the convolution; weights are kernel x kernel x channels. Answers 1 without memory. */
+int NAME(depthwise)(const T *x, const T *weights, T *y, const Geometry *g, const T *scale,
+                    const T *shift) {
+  const int64_t C = g->channels, reach = g->dilation * (g->kernel - 1);
+  const int64_t high = (g->out_height - 1) * g->stride + reach + 1;
+  const int64_t wide = (g->out_width - 1) * g->stride + reach + 1;
+  int failed = 0;
+#pragma omp parallel for num_threads(g->threads) if (g->threads > 1)
+  for (int64_t n = 0; n < g->images; n++) {
+    T *frame = malloc(sizeof(T) * high * wide * C);
+    if (!frame) {
+      failed = 1;
+      continue;
+    }
+    NAME(frame)(x + n * g->height * g->width * C, frame, high, wide, g, scale, shift);
+    T *to = y + n * g->out_height * g->out_width * C;
+    if (g->kernel == 3)
+      NAME(convolve)(frame, weights, to, wide, g, 3);
+    else if (g->kernel == 5)
+      NAME(convolve)(frame, weights, to, wide, g, 5);
+    else
+      NAME(convolve)(frame, weights, to, wide, g, g->kernel);
+    free(frame);
+  }
+  return failed;
+}
+
+/* One row of taps at a time: its sums stay in registers. */
+INLINE void NAME(correlate)(const T *frame, const T *grad, T *out, int64_t wide,
+                            const Geometry *g, int64_t kernel, int64_t first, int64_t n_taps) {
+  const int64_t C = g->channels, d = g->dilation, s = g->stride;
+  for (int64_t c = 0; c < C; c += L)
+    for (int64_t i = 0; i < kernel; i++) {
+      VEC sums[8], more[8];
+      _Pragma("GCC unroll 8") for (int64_t j = 0; j < n_taps; j++)
+        sums[j] = more[j] = (VEC){0};
+      for (int64_t h = 0; h < g->out_height; h++) {
+        const T *from = frame + ((h * s + i * d) * wide + first * d) * C + c;
+        const T *of = grad + h * g->out_width * C + c;
+        int64_t w = 0;
+        for (; w + 2 <= g->out_width; w += 2) {
+          const VEC one = READ(of + w * C), two = READ(of + (w + 1) * C);
+          _Pragma("GCC unroll 8") for (int64_t j = 0; j < n_taps; j++) {
+            sums[j] += one * READ(from + (w * s + j * d) * C);
+            more[j] += two * READ(from + ((w + 1) * s + j * d) * C);
+          }
+        }
+        for (; w < g->out_width; w++)
+          for (int64_t j = 0; j < n_taps; j++)
+            sums[j] += READ(of + w * C) * READ(from + (w * s + j * d) * C);
+      }
+      for (int64_t j = 0; j < n_taps; j++)
+        AT(out + (i * kernel + first + j) * C + c) = sums[j] + more[j];
+    }
+}
+
+/* out (kernel x kernel x channels) = the gradient of the weights. */
+int NAME(depthwise_weights)(const T *x, const T *grad, T *out, const Geometry *g, const T *scale,
+                            const T *shift) {
+  const int64_t C = g->channels, reach = g->dilation * (g->kernel - 1);
+  const int64_t high = (g->out_height - 1) * g->stride + reach + 1;
+  const int64_t wide = (g->out_width - 1) * g->stride + reach + 1;
+  const int64_t taps = g->kernel * g->kernel * C;
+  T *parts = malloc(sizeof(T) * g->images * taps);
+  double *total = calloc(taps, sizeof(double));
+  int failed = !parts || !total;
+  if (!failed) {
+#pragma omp parallel for num_threads(g->threads) if (g->threads > 1)
+    for (int64_t n = 0; n < g->images; n++) {
+      T *frame = malloc(sizeof(T) * high * wide * C);
+      if (!frame) {
+        failed = 1;
+        continue;
+      }
+      NAME(frame)(x + n * g->height * g->width * C, frame, high, wide, g, scale, shift);
+      const T *of = grad + n * g->out_height * g->out_width * C;
+      T *to = parts + n * taps;
+      if (g->kernel == 3)
+        NAME(correlate)(frame, of, to, wide, g, 3, 0, 3);
+      else if (g->kernel == 5)
+        NAME(correlate)(frame, of, to, wide, g, 5, 0, 5);
+      else
+        for (int64_t j = 0; j < g->kernel; j++)
+          NAME(correlate)(frame, of, to, wide, g, g->kernel, j, 1);
+      free(frame);
+    }
+    for (int64_t n = 0; n < g->images && !failed; n++)
+      for (int64_t t = 0; t < taps; t++) total[t] += parts[n * taps + t];
+    for (int64_t t = 0; t < taps; t++) out[t] = (T)total[t];
+  }
+  free(parts);
+  free(total);
+  return failed;
+}
+
+/* Each channel's sums over pixels, of x - x[0] and of its square, to doubles 2 x channels. */
+void NAME(moments)(const T *x, double *out, int64_t pixels, int64_t C) {
+  for (int64_t b = 0; b < pixels; b += BLOCK) {
+    const int64_t end = b + BLOCK < pixels ? b + BLOCK : pixels;
+    for (int64_t c = 0; c < C; c += L) {
+      const VEC first = READ(x + c);
+      VEC one = {0}, two = {0}, one_ = {0}, two_ = {0};
+      int64_t p = b;
+      for (; p + 2 <= end; p += 2) {
+        const VEC v = READ(x + p * C + c) - first, v_ = READ(x + (p + 1) * C + c) - first;
+        one += v;
+        two += v * v;
+        one_ += v_;
+        two_ += v_ * v_;
+      }
+      for (; p < end; p++) {
+        const VEC v = READ(x + p * C + c) - first;
+        one += v;
+        two += v * v;
+      }
+      one += one_;
+      two += two_;
+      for (int l = 0; l < L; l++) {
+        out[c + l] += one[l];
+        out[C + c + l] += two[l];
+      }
+    }
+  }
+}
+
+/* out = shift + sum over terms of scale[term] * terms[term]. */
+void NAME(weigh)(const T *const *terms, T *out, const T *scale, const T *shift, int64_t n_terms,
+                 int64_t pixels, int64_t C, int64_t threads) {
+#pragma omp parallel for num_threads(threads) if (threads > 1)
+  for (int64_t b = 0; b < pixels; b += 32) {
+    const int64_t end = b + 32 < pixels ? b + 32 : pixels;
+    for (int64_t c = 0; c < C; c += L) {
+      const VEC start = READ(shift + c);
+      for (int64_t p = b; p < end; p++) AT(out + p * C + c) = start;
+      int64_t k = 0;
+      for (; k + 2 <= n_terms; k += 2) {
+        const T *one = terms[k], *two = terms[k + 1];
+        const VEC s = READ(scale + k * C + c), t = READ(scale + (k + 1) * C + c);
+        for (int64_t p = b; p < end; p++)
+          AT(out + p * C + c) += s * READ(one + p * C + c) + t * READ(two + p * C + c);
+      }
+      for (; k < n_terms; k++) {
+        const VEC s = READ(scale + k * C + c);
+        for (int64_t p = b; p < end; p++) AT(out + p * C + c) += s * READ(terms[k] + p * C + c);
+      }
+    }
+  }
+}
+
+/* out[term] = sum over pixels of grad * terms[term]; the last row is the sum of grad. */
+void NAME(dots)(const T *grad, const T *const *terms, double *out, int64_t n_terms,
+                int64_t pixels, int64_t C) {
+  for (int64_t b = 0; b < pixels; b += BLOCK) {
+    const int64_t end = b + BLOCK < pixels ? b + BLOCK : pixels;
+    for (int64_t k = 0; k <= n_terms; k++)
+      for (int64_t c = 0; c < C; c += L) {
+        VEC sums[4] = {{0}, {0}, {0}, {0}};
+        int64_t p = b;
+        if (k < n_terms) {
+          const T *y = terms[k] + c;
+          for (; p + 4 <= end; p += 4)
+            _Pragma("GCC unroll 4") for (int q = 0; q < 4; q++)
+              sums[q] += READ(grad + (p + q) * C + c) * READ(y + (p + q) * C);
+          for (; p < end; p++) sums[0] += READ(grad + p * C + c) * READ(y + p * C);
+        } else {
+          for (; p < end; p++) sums[0] += READ(grad + p * C + c);
+        }
+        const VEC sum = (sums[0] + sums[1]) + (sums[2] + sums[3]);
+        for (int l = 0; l < L; l++) out[k * C + c + l] += sum[l];
+      }
+  }
+}
+
+/* out = a * grad + b * y + c, a number a channel each. */
+void NAME(blend)(const T *grad, const T *y, T *out, const T *a, const T *b, const T *c_,
+                 int64_t pixels, int64_t C, int64_t threads) {
+#pragma omp parallel for num_threads(threads) if (threads > 1)
+  for (int64_t p = 0; p < pixels; p++)
+    for (int64_t c = 0; c < C; c += L)
+      AT(out + p * C + c) = READ(a + c) * READ(grad + p * C + c) +
+                            (READ(b + c) * READ(y + p * C + c) + READ(c_ + c));
+}
+
+/* grad becomes zero where scale * y + shift is not positive; out: its sum, and that of it * y. */
+void NAME(gated)(T *grad, const T *y, const T *scale, const T *shift, double *out,
+                 int64_t pixels, int64_t C) {
+  for (int64_t b = 0; b < pixels; b += BLOCK) {
+    const int64_t end = b + BLOCK < pixels ? b + BLOCK : pixels;
+    for (int64_t c = 0; c < C; c += L) {
+      const VEC s = READ(scale + c), t = READ(shift + c);
+      VEC one = {0}, two = {0};
+      for (int64_t p = b; p < end; p++) {
+        const VEC v = READ(y + p * C + c), left = NAME(gate)(READ(grad + p * C + c), v * s + t);
+        AT(grad + p * C + c) = left;
+        one += left;
+        two += left * v;
+      }
+      for (int l = 0; l < L; l++) {
+        out[c + l] += one[l];
+        out[C + c + l] += two[l];
+      }
+    }
+  }
+}
+
+#undef VEC
+#undef AT
+#undef READ
+#undef ROW
+#endif
