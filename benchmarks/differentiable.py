@@ -40,7 +40,8 @@ def images(folder: Path, n: int, seed: int = 0) -> tuple[Any, Any]:
     from PIL import Image
 
     index = np.load(folder / "train_index.npz")
-    blob = lzma.open(folder / "train.jpegs.xz").read()
+    with lzma.open(folder / "train.jpegs.xz") as file:
+        blob = file.read()
     offset, labels = index["offset"], index["label"]
     rows = np.sort(np.random.default_rng(seed).permutation(len(labels))[:n])
     found = np.stack(
@@ -83,9 +84,10 @@ def main() -> None:
     for seed in options.seeds:
         for name in options.methods:
             method = METHODS[name]
-            method = method.replace(architecture_lr=method.architecture_lr * options.faster)
             began = time.process_time()
-            settings = Settings(epochs=options.epochs, batch_size=options.batch, seed=seed)
+            settings = Settings(
+                epochs=options.epochs, batch_size=options.batch, seed=seed, speed=options.faster
+            )
             made = relaxed_search(space, task, method, settings)
             arch = made.architectures[0]
             accuracy = table.test(arch)

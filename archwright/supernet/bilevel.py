@@ -31,6 +31,7 @@ from archwright.tasks import Task
 from archwright.training.runtime import resolve_device
 
 FORMAT = 1
+_PUBLISHED_STEPS = 19_500  # 50 epochs of 25,000 rows in batches of 64
 
 
 @dataclass(frozen=True)
@@ -50,6 +51,9 @@ class Settings:
         cost: a cost in the loss, or None.
         cost_weight: its weight ("add": times the cost as a share of that at the beginning;
             "multiply": the exponent).
+        speed: factor of the strengths' step size. None: 19,500 (the steps of the published searches
+            on CIFAR-10) over the steps that are made, from 1 to 100, so that in a shorter search
+            the strengths can move as far.
         n_threads: CPU threads; None leaves torch's setting.
     """
 
@@ -64,6 +68,7 @@ class Settings:
     checkpointing: bool = False
     cost: ExpectedCost | None = None
     cost_weight: float = 0.1
+    speed: float | None = None
     n_threads: int | None = None
 
     def __post_init__(self) -> None:
@@ -72,6 +77,20 @@ class Settings:
         whole_number("seed", self.seed, least=0)
         if self.patience is not None:
             whole_number("patience", self.patience)
+        if self.speed is not None and not self.speed > 0:
+            raise InputError(f"speed must be above 0, or None, got {self.speed!r}")
+        if self.seconds is not None and not self.seconds > 0:
+            raise InputError(f"seconds must be above 0, or None, got {self.seconds!r}")
+
+    def speed_for(self, steps: int) -> float:
+        """The factor of the strengths' step size in a search of so many steps.
+
+        >>> Settings().speed_for(1950), Settings(speed=2.0).speed_for(1950)
+        (10.0, 2.0)
+        """
+        if self.speed is not None:
+            return self.speed
+        return min(100.0, max(1.0, _PUBLISHED_STEPS / max(1, steps)))
 
 
 @dataclass
@@ -164,7 +183,7 @@ class Bilevel:
         )
         self.architect = torch.optim.Adam(
             self.strengths.tensors(),
-            lr=method.architecture_lr,
+            lr=method.architecture_lr * settings.speed_for(self.halves.steps * settings.epochs),
             betas=method.architecture_betas,
             weight_decay=method.architecture_decay,
         )
@@ -475,6 +494,7 @@ class Bilevel:
             "method": repr(self.method),
             "epochs": settings.epochs,
             "batch_size": settings.batch_size,
+            "speed": settings.speed,
             "seed": settings.seed,
             "allowed": {path: list(p) for path, p in self.strengths.allowed.items()},
             "cost": repr(settings.cost),

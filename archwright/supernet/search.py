@@ -150,6 +150,8 @@ def _staged(
     trajectory: list[dict[str, Any]] = []
     search = None
     left = settings.epochs
+    steps = math.ceil(len(task.train) / 2 / settings.batch_size) * settings.epochs
+    settings = replace(settings, speed=settings.speed_for(steps))
     for i, stage in enumerate(method.stages):
         last = i + 1 == len(method.stages)
         epochs = left if last else max(1, min(left, round(stage.share * settings.epochs)))
