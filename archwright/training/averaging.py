@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
+from typing import Any
 
 import torch
 from torch import nn
@@ -47,6 +48,17 @@ class WeightAverage:
         weight = (1.0 - self.decay) / (1.0 - self.decay**self.n_updates)
         if self._average:
             torch._foreach_lerp_(self._average, [t.detach() for t in self._live], weight)
+
+    def state_dict(self) -> dict[str, Any]:
+        """The average so far, as tensors and plain values."""
+        return {"n_updates": self.n_updates, "average": self._average}
+
+    @torch.no_grad()
+    def load_state_dict(self, state: Mapping[str, Any]) -> None:
+        """Go on from what `state_dict` gave."""
+        self.n_updates = state["n_updates"]
+        for own, kept in zip(self._average, state["average"], strict=True):
+            own.copy_(kept)
 
     @contextmanager
     def applied(self) -> Iterator[None]:
