@@ -82,6 +82,7 @@ def relaxable(space: ModelSpace, inputs: Tensor, *, seed: int = 0) -> Relaxable:
         if not inputs.is_floating_point():
             x = inputs[:2].to("cpu")
     trial = _Trial(space, supernet, x, fixed)
+    trial.drawn.update(_loose(space))
     rng = random.Random(seed)
     met: set[str] = set()
     for _ in range(N_TRIED):
@@ -96,6 +97,19 @@ def relaxable(space: ModelSpace, inputs: Tensor, *, seed: int = 0) -> Relaxable:
                 trial.check(found)
     mixed = tuple(d.path for d in decisions if d.path not in trial.kept)
     return Relaxable(mixed, dict(trial.drawn), fixed)
+
+
+def _loose(space: ModelSpace) -> dict[str, str]:
+    """The wiring of cells that answer the nodes that no edge starts from: known beforehand."""
+    reason = "the cell's output is made of the nodes that no edge starts from"
+    return {
+        path: reason
+        for cell in space.cells
+        if cell.output == "loose"
+        for node in cell.nodes
+        for path in (node.inputs, *(edge.source for edge in node.edges))
+        if isinstance(path, str)
+    }
 
 
 def _conditions(space: ModelSpace) -> dict[str, dict[str, frozenset[Any]]]:

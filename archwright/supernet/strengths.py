@@ -11,9 +11,8 @@ from torch import Tensor
 
 from archwright.errors import SpaceError
 from archwright.nn import ModelSpace, Supernet
-from archwright.nn.containers import ElasticCell, ElasticLayer
+from archwright.nn.containers import ElasticLayer
 from archwright.nn.mixture import Mixture, branches_open, n_weights, walk
-from archwright.nn.wiring import DROP, PASS
 from archwright.space import CellGraph, Decision, Domain, Subset
 from archwright.supernet.relaxations import Phase, Relaxation
 from archwright.supernet.relaxing import Relaxable
@@ -80,7 +79,7 @@ class Strengths:
         device: torch.device,
     ) -> Strengths:
         """Strengths about zero, drawn from torch's current generator."""
-        skips, zeros, operations = _kinds(supernet)
+        skips, zeros, operations = _kinds(supernet, space.cells)
         edges = _edges_of(space.cells)
         decisions, values, fixed = {}, {}, {}
         for decision in walk(space):
@@ -262,33 +261,31 @@ def _edges_of(cells: tuple[CellGraph, ...]) -> dict[str, tuple[str | None, ...]]
 
 
 def _kinds(
-    supernet: Supernet,
+    supernet: Supernet, cells: tuple[CellGraph, ...]
 ) -> tuple[dict[str, tuple[int, ...]], dict[str, tuple[int, ...]], set[str]]:
     """For each choice of an operation: what passes all and what nothing; and all such choices."""
     skips: dict[str, tuple[int, ...]] = {}
     zeros: dict[str, tuple[int, ...]] = {}
-    operations: set[str] = set()
-    in_cells: dict[int, Mapping[Any, int]] = {}
-    for module in supernet.modules():
-        if isinstance(module, ElasticCell):
-            for name, kinds in module._kinds.items():
-                in_cells[id(module._modules[name])] = kinds
+    named: dict[str, CellGraph] = {}
+    for cell in cells:
+        for node in cell.nodes:
+            ops = [edge.op for edge in node.edges] + [node.op]
+            named.update({op: cell for op in ops if isinstance(op, str)})
     for module in supernet.modules():
         if not isinstance(module, ElasticLayer):
             continue
-        path = module._choice.path
-        operations.add(path)
-        kinds = in_cells.get(id(module), {})
-        passing, nothing = [], []
-        for k, value in enumerate(module._choice.domain.values()):
-            kind = kinds.get(value)
+        choice, passing, nothing = module._choice, [], []
+        held = named.get(choice.path)
+        for k, value in enumerate(choice.domain.values()):
             option = module._modules.get(module._names.get(value, ""))
-            if kind == DROP:
+            if held is not None and value == held.zero:
                 nothing.append(k)
-            elif kind == PASS or isinstance(option, torch.nn.Identity):
+            elif (held is not None and value == held.identity) or isinstance(
+                option, torch.nn.Identity
+            ):
                 passing.append(k)
-        skips[path], zeros[path] = tuple(passing), tuple(nothing)
-    return skips, zeros, operations
+        skips[choice.path], zeros[choice.path] = tuple(passing), tuple(nothing)
+    return skips, zeros, set(skips)
 
 
 def entropy(probabilities: Mapping[str, list[float]]) -> float:
