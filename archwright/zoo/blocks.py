@@ -97,6 +97,32 @@ class GlobalAverage(nn.Module):
         return x.mean((2, 3))
 
 
+class ChannelShuffle(nn.Module):
+    """Deals the channels of each group to all groups, in turn.
+
+    Source: Xiangyu Zhang et al., "ShuffleNet", CVPR 2018, arXiv:1707.01083.
+
+    Args:
+        groups: groups; the number of channels must be a multiple.
+
+    >>> import torch
+    >>> ChannelShuffle(2)(torch.arange(4.0).reshape(1, 4, 1, 1)).flatten().tolist()
+    [0.0, 2.0, 1.0, 3.0]
+    """
+
+    def __init__(self, groups: int) -> None:
+        super().__init__()
+        self.groups = groups
+
+    def forward(self, x: Tensor) -> Tensor:
+        """`batch x channels x H x W` to the same shape."""
+        return x.unflatten(1, (self.groups, -1)).transpose(1, 2).flatten(1, 2)
+
+    def extra_repr(self) -> str:
+        """The number of groups."""
+        return f"groups={self.groups}"
+
+
 def narrowed(width: Any, share: float) -> Any:
     """A width, plain or elastic, times a share: a multiple of 4; as it is where the share is 1.
 

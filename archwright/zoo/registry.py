@@ -130,6 +130,63 @@ SPACES: dict[str, Entry] = {
             "Liu et al., DARTS: Differentiable Architecture Search, ICLR 2019, arXiv:1806.09055",
             {"C": "width", "n_cells": "depth"},
         ),
+        Entry(
+            "proxyless",
+            "archwright.zoo.proxyless:Proxyless",
+            "a chain of 21 layers: kernel, expansion or nothing",
+            ("image",),
+            "Cai et al., ProxylessNAS, ICLR 2019, arXiv:1812.00332",
+            {"width_share": "width", "depth_share": "depth"},
+        ),
+        Entry(
+            "fbnet",
+            "archwright.zoo.fbnet:FBNet",
+            "a chain of 22 layers: kernel, expansion, groups or nothing",
+            ("image",),
+            "Wu et al., FBNet, CVPR 2019, arXiv:1812.03443",
+            {"width_share": "width", "depth_share": "depth"},
+        ),
+        Entry(
+            "ofa_mobilenet_v3",
+            "archwright.zoo.ofa_mobilenet_v3:OFAMobileNetV3",
+            "the published five units of inverted bottlenecks: depth, kernel, expansion",
+            ("image",),
+            "Cai et al., Once-for-All, ICLR 2020, arXiv:1908.09791",
+            {"width_share": "width", "depth_share": "depth"},
+        ),
+        Entry(
+            "ofa_resnet",
+            "archwright.zoo.ofa_resnet:OFAResNet",
+            "ResNet-50D with depth, expansion and widths decided",
+            ("image",),
+            "Cai et al., Once-for-All, ICLR 2020, arXiv:1908.09791",
+            {"width_share": "width", "depth_share": "depth"},
+        ),
+        Entry(
+            "shufflenet_v2_spos",
+            "archwright.zoo.shufflenet_v2_spos:ShuffleNetV2SPOS",
+            "20 choice blocks of ShuffleNetV2: kernel 3, 5 or 7, or xception",
+            ("image",),
+            "Guo et al., Single Path One-Shot Neural Architecture Search with Uniform Sampling, "
+            "ECCV 2020, arXiv:1904.00420",
+            {"width_share": "width", "depth_share": "depth"},
+        ),
+        Entry(
+            "nasbench101",
+            "archwright.zoo.nasbench101:nasbench101_space",
+            "the published cells of up to 7 vertices and 9 edges",
+            ("image",),
+            "Ying et al., NAS-Bench-101, ICML 2019, arXiv:1902.09635",
+            {"C": "width", "N": "depth"},
+        ),
+        Entry(
+            "nasbench1shot1",
+            "archwright.zoo.nasbench1shot1:nasbench1shot1_space",
+            "cells of NAS-Bench-101's kind with a fixed number of inputs a node",
+            ("image",),
+            "Zela et al., NAS-Bench-1Shot1, ICLR 2020, arXiv:2001.10422",
+            {"C": "width", "N": "depth"},
+        ),
     )
 }
 """The prebuilt spaces, by name."""

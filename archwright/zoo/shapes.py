@@ -101,6 +101,28 @@ def image_scale(name: str, input_shape: Sequence[int]) -> ImageScale:
     return ImageScale(channels, height, width, stem_stride, strides, base)
 
 
+def fitted_strides(scale: ImageScale, strides: Sequence[int]) -> tuple[int, ...]:
+    """Strides published for images of 224 pixels a side, for smaller ones.
+
+    The last halvings are kept, as many as the image's size calls for; the early ones become 1.
+
+    Args:
+        scale: the image's scale.
+        strides: the published strides, 1 or 2 each, from the stem on.
+
+    >>> fitted_strides(image_scale("x", (3, 224, 224)), (2, 1, 2, 2, 2, 1, 2))
+    (2, 1, 2, 2, 2, 1, 2)
+    >>> fitted_strides(image_scale("x", (3, 32, 32)), (2, 1, 2, 2, 2, 1, 2))
+    (1, 1, 1, 2, 2, 1, 2)
+    """
+    n = round(math.log2(scale.stem_stride * math.prod(scale.strides)))
+    fitted = []
+    for stride in reversed(strides):
+        fitted.append(stride if n > 0 else 1)
+        n -= stride > 1
+    return tuple(reversed(fitted))
+
+
 def around(usual: int, *factors: float) -> list[int]:
     """Widths around a usual one: multiples of 4, in increasing order, each once.
 

@@ -22,6 +22,13 @@ def test_names_are_those_of_the_documentation() -> None:
         "nasnet",
         "nasbench201",
         "darts",
+        "proxyless",
+        "fbnet",
+        "ofa_mobilenet_v3",
+        "ofa_resnet",
+        "shufflenet_v2_spos",
+        "nasbench101",
+        "nasbench1shot1",
     }
 
 
