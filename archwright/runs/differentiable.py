@@ -22,6 +22,7 @@ from archwright.trials import History, Objective, Proposal, Result
 if TYPE_CHECKING:
     from archwright.evaluators import Train
     from archwright.supernet import ExpectedCost, Found, Method, Settings
+    from archwright.supernet.derive import Feasible
 
 FOLDER = "supernet"
 """Where a run's folder keeps the supernet's state."""
@@ -77,7 +78,8 @@ def differentiable(
     The supernet learns on one half of the training rows, the strengths of the choices on the
     other; validation rows choose among the derived architectures, test rows are read once. What
     cannot be relaxed, such as a stride, is drawn in each step and learns by the score function;
-    the result's notes name it.
+    the result's notes name it. The space's default network is evaluated, too, as in every run;
+    where it is better on the validation rows than what was derived, it is handed over.
 
     Args:
         space: a `ModelSpace`, or the name of one of the zoo's.
@@ -126,7 +128,7 @@ def differentiable(
     >>> result = differentiable(
     ...     aw.ModelSpace(net), aw.Train(task, epochs=2), "darts", epochs=2, baselines=False
     ... )
-    >>> result.best.origin, len(result.info["differentiable"]["epochs"])
+    >>> result.info["strategy"], len(result.info["differentiable"]["epochs"])
     ('darts', 2)
     """
     from archwright.evaluators import Train
@@ -169,13 +171,20 @@ def differentiable(
     )
     chosen = as_method(method)
     shown = None if progress is None else harmless(progress)
-    found = _found(space, evaluator, chosen, settings, objective, n, folder, shown)
+    compute = cost_function(space, objective, shape, seed=seed, device=where)
+
+    def feasible(arch: Architecture) -> bool:
+        return compute is None or objective.feasible(dict(compute(arch)))
+
+    found = _found(
+        space, evaluator, chosen, settings, objective, feasible, n=n, folder=folder, progress=shown
+    )
     result = search(
         space,
         evaluator,
         limits=limits,
         strategy=Derived(chosen.name, tuple(found.architectures)),
-        trials=len(found.architectures),
+        trials=len(found.architectures) + _n_yardsticks(space, found, feasible),
         minutes=minutes,
         workers=0,
         out=folder,
@@ -198,6 +207,13 @@ def differentiable(
     return result
 
 
+def _n_yardsticks(space: Any, found: Found, feasible: Feasible) -> int:
+    """The default network, which every run evaluates; one that breaks a limit is not counted."""
+    default = space.default
+    known = {space.canonical(arch) for arch in found.architectures}
+    return int(space.canonical(default) not in known and feasible(default))
+
+
 def _cost(
     cost: str | ExpectedCost | None, space: Any, shape: tuple[int, ...], seed: int, device: str
 ) -> ExpectedCost | None:
@@ -214,6 +230,8 @@ def _found(
     method: Method,
     settings: Settings,
     objective: Objective,
+    feasible: Feasible,
+    *,
     n: int,
     folder: Path | None,
     progress: Progress | None,
@@ -224,12 +242,6 @@ def _found(
 
     began = monotonic()
     shape = tuple(evaluator.input_shape)
-    compute = cost_function(
-        space, objective, shape, seed=settings.seed, device=str(settings.device)
-    )
-
-    def feasible(arch: Architecture) -> bool:
-        return compute is None or objective.feasible(dict(compute(arch)))
 
     def told(record: dict[str, Any]) -> None:
         if progress is not None:

@@ -98,7 +98,7 @@ class Gumbel(_BySoftmax):
     >>> from archwright.nn import seeded
     >>> with seeded(0):
     ...     Gumbel(10.0, 0.1, straight=True)(torch.zeros(3), progress=0.5, phase="weights")[1]
-    (0,)
+    (2,)
     """
 
     first: float = 1.0

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from typing import Any
@@ -299,6 +300,5 @@ def entropy(probabilities: Mapping[str, list[float]]) -> float:
         if len(p) > 1:
             q = torch.tensor(p, dtype=torch.float64)
             q = q / q.sum().clamp_min(1e-12)
-            log = torch.tensor(float(len(p))).log()
-            shares.append(float(torch.special.entr(q).sum() / log))
+            shares.append(float(torch.special.entr(q).sum()) / math.log(len(p)))
     return sum(shares) / len(shares) if shares else 0.0
