@@ -23,6 +23,8 @@ from archwright.report.drawing import network
 from archwright.report.funnel import doubt_about, funnel, rows_of, stages_of
 from archwright.report.importance import DecisionEffect, importance
 from archwright.report.numbers import TIMES, amount, duration, label, short, split_unit
+from archwright.report.trajectory import course_of, in_words, n_hidden, small_multiples
+from archwright.report.trajectory import legend as course_legend
 from archwright.trials import Result, Trial
 
 MAX_ROWS = 150
@@ -94,6 +96,7 @@ def render(result: Result) -> str:
         ("network", "The network", _network(result)),
         ("search", "The search", _search(result)),
         ("stages", "The stages of the cascade", _stages(result)),
+        ("course", "How the choices came about", _course(result)),
         ("front", "Trade-offs", _front(result)),
         ("curves", "Learning curves", _curves(result)),
         ("decisions", "Which decisions mattered", _decisions(result)),
@@ -453,6 +456,23 @@ def _stages(result: Result) -> str:
             "Spearman's, of what both stages judged: what went on was chosen, so it is lower than "
             "among all. Some of the trained were drawn at random, so that cheap stages can be "
             "judged too."
+        )
+    )
+
+
+def _course(result: Result) -> str:
+    course = course_of(result)
+    if course is None:
+        return ""
+    hidden = n_hidden(course)
+    more = f" {hidden} decisions that moved less are not drawn." if hidden else ""
+    return (
+        f"<p>{escape(in_words(course))}</p>"
+        + course_legend(course)
+        + _both_widths(lambda width: small_multiples(course, width))
+        + _note(
+            "The probability of each option over the epochs, from 0 at the bottom to 1; the "
+            "decisions that moved most come first." + more
         )
     )
 
