@@ -1,6 +1,7 @@
 """Evaluators: what judges a candidate.
 
-`Candidate`, `Evaluator` and `run_evaluation` load without torch; `Train` does not.
+`Candidate`, `Evaluator` and `run_evaluation` load without torch; `Train` and `SharedWeights` do
+not.
 """
 
 from typing import TYPE_CHECKING
@@ -18,6 +19,7 @@ from archwright.evaluators.fidelity import require_fidelity
 from archwright.evaluators.table import Table
 
 if TYPE_CHECKING:
+    from archwright.evaluators.shared_weights import SharedWeights
     from archwright.evaluators.train import Train, Trained
 
 __all__ = [
@@ -25,6 +27,7 @@ __all__ = [
     "Evaluator",
     "EvaluatorLike",
     "Outcome",
+    "SharedWeights",
     "StopCandidate",
     "Table",
     "Train",
@@ -37,6 +40,10 @@ __all__ = [
 
 
 def __getattr__(name: str) -> object:
+    if name == "SharedWeights":
+        from archwright.evaluators import shared_weights
+
+        return shared_weights.SharedWeights
     if name in ("Train", "Trained"):
         from archwright.evaluators import train
 

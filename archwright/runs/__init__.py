@@ -6,6 +6,7 @@ from archwright.runs.finish import export_result
 from archwright.runs.loop import Clock, Loop
 from archwright.runs.ranking_check import check_fidelity
 from archwright.runs.rankings import FidelityCheck
+from archwright.runs.targets import search_targets
 
 __all__ = [
     "Clock",
@@ -17,4 +18,5 @@ __all__ = [
     "load",
     "resume",
     "search",
+    "search_targets",
 ]

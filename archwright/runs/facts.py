@@ -75,6 +75,10 @@ def plan_facts(plan: Plan, evaluator: Any) -> dict[str, Any]:
         facts["recipe"] = evaluator.resolved.to_dict()
         facts["machine"] = str(machine())
         notes += task.notes
+    trust = getattr(evaluator, "trust", None)
+    if trust is not None:
+        facts["trust"] = trust.to_dict()
+        notes += trust.warnings
     return facts
 
 

@@ -49,6 +49,7 @@ if TYPE_CHECKING:
     from archwright.strategies.pareto_local import ParetoLocalSearch as ParetoLocalSearch
     from archwright.strategies.particle_swarm import ParticleSwarm as ParticleSwarm
     from archwright.strategies.pnas import PNAS as PNAS
+    from archwright.strategies.policy import Policy as Policy
     from archwright.strategies.ppo import PPO as PPO
     from archwright.strategies.q_learning import QLearning as QLearning
     from archwright.strategies.random_search import RandomSearch as RandomSearch
@@ -122,6 +123,7 @@ _OTHERS = {
     "MultiFidelity": "fidelity",
     "OptunaPruner": "optuna_pruner",
     "OptunaSampler": "optuna_sampler",
+    "Policy": "policy",
     "Stage": "cascade_stages",
     "Stopping": "stopping",
     "WarmStart": "warm_start",
@@ -223,6 +225,7 @@ __all__ = [
     "OptunaPruner",
     "ParetoLocalSearch",
     "ParticleSwarm",
+    "Policy",
     "QLearning",
     "RandomSearch",
     "RegularizedEvolution",
