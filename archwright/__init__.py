@@ -73,7 +73,7 @@ _HOMES = {
     ),
     "archwright.tasks": ("Task",),
     "archwright.training": ("Recipe",),
-    "archwright.evaluators": ("Candidate", "Table", "Train"),
+    "archwright.evaluators": ("Candidate", "SharedWeights", "Table", "Train"),
     "archwright.strategies": (
         "Auto",
         "Cascade",
@@ -85,6 +85,7 @@ _HOMES = {
         "WarmStart",
     ),
     "archwright.proxies": ("ZeroCost",),
+    "archwright.runs.differentiable": ("differentiable",),
     "archwright.runs": ("FidelityCheck", "check_fidelity", "load", "resume", "search"),
     "archwright.export": ("load_exported",),
 }
@@ -99,6 +100,7 @@ _PACKAGES = (
     "proxies",
     "space",
     "strategies",
+    "supernet",
     "tasks",
     "testing",
     "training",

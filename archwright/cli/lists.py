@@ -31,11 +31,12 @@ def strategies() -> None:
     Example:
       archwright search digits --strategy random
     """
+    from archwright.cli.gradient import METHODS
     from archwright.strategies import STRATEGIES
 
-    print_table(
-        [(name, first_line(entry), cited(name)) for name, entry in sorted(STRATEGIES.items())]
-    )
+    rows = [(name, first_line(entry), cited(name)) for name, entry in sorted(STRATEGIES.items())]
+    rows += [(name, f"{text} (by gradients)", cited(name)) for name, text in METHODS.items()]
+    print_table(rows)
 
 
 def space_names() -> list[str]:

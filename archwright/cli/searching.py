@@ -26,6 +26,7 @@ from archwright.cli.arguments import (
     split_limit,
     there,
 )
+from archwright.cli.gradient import METHODS, check_gradient, search_by_gradients
 from archwright.cli.guard import INTERRUPTED, guarded
 from archwright.cli.lists import space_names
 from archwright.cli.progress import reporter
@@ -133,7 +134,8 @@ def search(
         str,
         typer.Option(
             metavar="NAME",
-            help="How to search it (see: archwright strategies).",
+            help="How to search it (see: archwright strategies); darts, gdas, drnas, ... search by "
+            "gradients.",
             rich_help_panel=GOAL,
         ),
     ] = "auto",
@@ -299,7 +301,20 @@ def search(
     from archwright.strategies import STRATEGIES
     from archwright.strategies.stopping import STOPPING
 
-    check_name("strategy", strategy, STRATEGIES)
+    check_name("strategy", strategy, [*STRATEGIES, *METHODS])
+    if strategy in METHODS:
+        check_gradient(
+            strategy,
+            {
+                "--warm-start": warm_start,
+                "--stopping": stopping,
+                "--fidelity": fidelity,
+                "--maximize": maximize,
+                "--minimize": minimize,
+                "--workers": workers,
+                "--compare-random": compare_random,
+            },
+        )
     if stopping is not None:
         check_name("stopping rule", stopping, STOPPING)
     if space != "auto":
@@ -356,28 +371,36 @@ def search(
             from archwright.evaluators import Train
 
             evaluate = Train(task, teacher=teacher)
+        same: dict[str, Any] = {
+            "limits": limits or None,
+            "minutes": minutes,
+            "out": folder,
+            "seed": seed,
+            "device": device,
+            "final": "front" if final_front else True,
+            "baselines": not no_baselines,
+            "progress": progress,
+            "command": command,
+        }
         try:
+            if strategy in METHODS:
+                same["n"] = trials or 1
+                result = search_by_gradients(space, evaluate, strategy, **same)
+                finish(result, folder, quiet=quiet)
+                return
             result = run_search(
                 space,
                 evaluate,
                 maximize=maximize or None,
                 minimize=minimize or None,
-                limits=limits or None,
                 strategy=strategy,
                 first=warm_start,
                 stopping=stopping,
                 fidelity=shares,
                 trials=trials,
-                minutes=minutes,
                 workers=workers,
-                out=folder,
-                seed=seed,
-                device=device,
-                final="front" if final_front else True,
-                baselines=not no_baselines,
                 compare_random=compare_random,
-                progress=progress,
-                command=command,
+                **same,
                 started=STARTED,
             )
         except InfeasibleError as error:
