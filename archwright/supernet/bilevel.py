@@ -167,7 +167,6 @@ class Bilevel:
                 scale=method.start,
                 device=self.device,
             )
-            self.random = torch.get_rng_state()
         if allowed:
             self.strengths.allowed.update(allowed)
         if not self.strengths.values:
@@ -259,8 +258,8 @@ class Bilevel:
         searching = epoch >= round(method.warmup * settings.epochs)
         losses = torch.zeros(2, device=self.device)
         lr = method.lr
-        with seeded(0), ExitStack() as stack:
-            torch.set_rng_state(self.random)
+        # Each epoch has a seed of its own, so that a resumed search draws the same, on any device.
+        with seeded(settings.seed + 1_000_003 * (epoch + 1)), ExitStack() as stack:
             stack.enter_context(partial_channels(self.supernet, method.partial))
             if settings.checkpointing:
                 stack.enter_context(recomputing(self.supernet))
@@ -281,7 +280,6 @@ class Bilevel:
                     losses[1] += self._architecture_step(held, batch, progress, lr)
                 losses[0] += self._weight_step(batch, progress)
             eigenvalue = self._eigenvalue(progress) if settings.eigenvalue else None
-            self.random = torch.get_rng_state()
         self.seconds += perf_counter() - began
         probabilities = self.strengths.probabilities(method.relaxation)
         losses /= n_steps
@@ -510,7 +508,6 @@ class Bilevel:
             "strengths": {path: v.detach() for path, v in self.strengths.values.items()},
             "optimizer": self.optimizer.state_dict(),
             "architect": self.architect.state_dict(),
-            "random": self.random,
             "order": self.halves.generator.get_state(),
             "trajectory": self.trajectory,
             "baseline": self.baseline,
@@ -536,7 +533,6 @@ class Bilevel:
                 self.strengths.values[path].copy_(value)
         self.optimizer.load_state_dict(state["optimizer"])
         self.architect.load_state_dict(state["architect"])
-        self.random = state["random"].cpu()
         self.halves.generator.set_state(state["order"].cpu())
         self.trajectory = list(state["trajectory"])
         self.baseline, self.first_cost = state["baseline"], state["first_cost"]

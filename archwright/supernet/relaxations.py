@@ -7,7 +7,7 @@ generator, which the search has seeded.
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Literal, Protocol
 
 import torch
@@ -106,6 +106,15 @@ class Gumbel(_BySoftmax):
     straight: bool = False
     linear: bool = False
 
+    @property
+    def of_numbers(self) -> Gumbel:
+        """What weighs numbers: all sizes are computed in one pass, so that none need be drawn.
+
+        A single size with a factor of one would get no gradient either, as a normalisation behind
+        it undoes the factor.
+        """
+        return replace(self, straight=False)
+
     def __call__(self, strengths: Tensor, *, progress: float, phase: Phase) -> Weighed:
         """See `Relaxation`."""
         if self.linear:
@@ -155,7 +164,12 @@ class Sigmoid:
 
     @property
     def of_numbers(self) -> Softmax:
-        """What weighs numbers and subsets, whose weights must add up to one."""
+        """What weighs numbers, whose weights must add up to one."""
+        return Softmax()
+
+    @property
+    def of_subsets(self) -> Softmax:
+        """What weighs subsets of inputs, whose weights must add up to one."""
         return Softmax()
 
     def __call__(self, strengths: Tensor, *, progress: float, phase: Phase) -> Weighed:

@@ -49,6 +49,12 @@ class Relaxed:
         """Whether it is decided by the operations on its edges (DARTS' rule)."""
         return bool(self.edges) and all(self.edges)
 
+    def relaxation(self, given: Relaxation) -> Relaxation:
+        """What weighs this decision: numbers and subsets may need another relaxation."""
+        if isinstance(self.domain, Subset):
+            return getattr(given, "of_subsets", given)
+        return given if self.is_operation else getattr(given, "of_numbers", given)
+
 
 @dataclass
 class Strengths:
@@ -164,9 +170,7 @@ class Strengths:
     def _weigh(
         self, one: Relaxed, relaxation: Relaxation, progress: float, phase: Phase
     ) -> tuple[Tensor, tuple[int, ...] | None]:
-        if isinstance(one.domain, Subset) or not one.is_operation:
-            # Widths and subsets need weights that add up to one.
-            relaxation = getattr(relaxation, "of_numbers", relaxation)
+        relaxation = one.relaxation(relaxation)
         strengths, allowed = self.of_values(one.path), self.allowed.get(one.path)
         if allowed is not None:
             rows = list(allowed)
@@ -200,8 +204,7 @@ class Strengths:
         one = self.decisions[path]
         if not one.mixed:
             return self.of_values(path).softmax(0)
-        if isinstance(one.domain, Subset) or not one.is_operation:
-            relaxation = getattr(relaxation, "of_numbers", relaxation)
+        relaxation = one.relaxation(relaxation)
         strengths = self.of_values(path)
         allowed = self.allowed.get(path)
         if allowed is None:

@@ -56,6 +56,23 @@ def test_relaxations_have_gradients(name: str) -> None:
         assert weights.detach()[rest].tolist() == [0.0] * len(rest)
 
 
+@pytest.mark.parametrize("method", ["darts", "gdas", "drnas", "proxyless", "fair-darts"])
+def test_numbers_have_gradients_in_front_of_a_normalisation(method: str) -> None:
+    search = Bilevel(SPACE, TASK, METHODS[method], Settings(epochs=1, batch_size=24))
+    rows = next(iter(search.halves.epoch()))[1]
+    found = dict.fromkeys(("width", "kernel", "depth"), 0.0)
+    with aw.seeded(0):
+        for _ in range(24):  # draws that leave the body out have no gradient for its depth
+            mixture, _ = search._mixture(0.0, "architecture")
+            with search.supernet.mixed(mixture):
+                loss = search._loss(search.halves.batch(rows))
+                gradients = search._grad(loss, search.strengths.tensors())
+            for path, gradient in zip(search.strengths.values, gradients, strict=True):
+                if path in found:
+                    found[path] = max(found[path], float(gradient.abs().max()))
+    assert all(greatest > 1e-6 for greatest in found.values()), found
+
+
 def test_draws_follow_the_strengths() -> None:
     strengths = torch.tensor([0.7, 0.2, 0.1]).log()
     with aw.seeded(0):

@@ -4,7 +4,12 @@ Source: Xuanyi Dong, Yi Yang, "Searching for a Robust Neural Architecture in Fou
 (GDAS), CVPR 2019, arXiv:1910.04465.
 
 Differences from the paper: what is not computed gets its gradient through the softmax alone (the
-published code adds its weight, a zero, to the output as well).
+published code adds its weight, a zero, to the output as well). Widths, kernels and depths take soft
+draws, which cost no more.
+
+In a chain of layers where a normalisation follows, a lone operation's factor of one is undone by
+it and its gradient is nothing; GDAS is for cells, whose nodes add several edges up. `PROXYLESS`
+computes two paths and has a gradient in chains, too.
 """
 
 from archwright.supernet.method import Method
