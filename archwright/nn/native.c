@@ -24,6 +24,18 @@ typedef struct {
   int64_t kernel, dilation, stride, pad, stretch, relu, threads;
 } Geometry;
 
+/* A thread's room for one frame, kept, as asking for so much anew each time is slow. */
+static void *room(size_t size) {
+  static __thread void *kept = NULL;
+  static __thread size_t held = 0;
+  if (size > held) {
+    free(kept);
+    kept = malloc(size);
+    held = kept ? size : 0;
+  }
+  return kept;
+}
+
 #define INTEGER int32_t
 #define T float
 #define L 16
@@ -71,21 +83,40 @@ INLINE VEC NAME(gate)(VEC value, VEC z) {
 /* The image in its frame, where asked for scaled, shifted and without what is negative. */
 static void NAME(frame)(const T *x, T *frame, int64_t high, int64_t wide, const Geometry *g,
                         const T *scale, const T *shift) {
-  const int64_t C = g->channels;
-  memset(frame, 0, sizeof(T) * high * wide * C);
-  for (int64_t h = 0; h < g->height; h++) {
-    const int64_t row = g->pad + h * g->stretch;
-    if (row < 0 || row >= high) continue;
-    for (int64_t w = 0; w < g->width; w++) {
-      const int64_t col = g->pad + w * g->stretch;
-      if (col < 0 || col >= wide) continue;
-      const T *from = x + (h * g->width + w) * C;
-      T *to = frame + (row * wide + col) * C;
+  const int64_t C = g->channels, pad = g->pad, row_size = wide * C;
+  const int64_t first = pad < 0 ? (-pad + g->stretch - 1) / g->stretch : 0;
+  for (int64_t row = 0; row < high; row++) {
+    T *line = frame + row * row_size;
+    const int64_t h = (row - pad) / g->stretch;
+    if (row < pad || h >= g->height || (row - pad) % g->stretch) {
+      memset(line, 0, sizeof(T) * row_size);
+      continue;
+    }
+    int64_t n = (wide - 1 - pad) / g->stretch + 1; /* the columns that lie inside are below n */
+    if (wide <= pad) n = 0;
+    if (n > g->width) n = g->width;
+    const T *from = x + h * g->width * C;
+    if (g->stretch > 1) {
+      memset(line, 0, sizeof(T) * row_size);
+    } else {
+      const int64_t left = pad > 0 ? pad : 0, right = n + pad > 0 ? n + pad : 0;
+      memset(line, 0, sizeof(T) * left * C);
+      memset(line + right * C, 0, sizeof(T) * (wide - right) * C);
+    }
+    if (scale) {
       for (int64_t c = 0; c < C; c += L) {
-        VEC v = READ(from + c);
-        if (scale) v = v * READ(scale + c) + READ(shift + c);
-        AT(to + c) = g->relu ? NAME(gate)(v, v) : v;
+        const VEC s = READ(scale + c), t = READ(shift + c);
+        for (int64_t w = first; w < n; w++) {
+          const VEC v = READ(from + w * C + c) * s + t;
+          AT(line + (pad + w * g->stretch) * C + c) = g->relu ? NAME(gate)(v, v) : v;
+        }
       }
+    } else if (g->stretch == 1) {
+      if (n > first)
+        memcpy(line + (pad + first) * C, from + first * C, sizeof(T) * (n - first) * C);
+    } else {
+      for (int64_t w = first; w < n; w++)
+        memcpy(line + (pad + w * g->stretch) * C, from + w * C, sizeof(T) * C);
     }
   }
 }
@@ -119,6 +150,34 @@ INLINE void NAME(convolve)(const T *frame, const T *weights, T *y, int64_t wide,
     }
 }
 
+/* With stride 1 and numbers known to the compiler, what is read is used for all taps at once. */
+INLINE void NAME(convolve_once)(const T *frame, const T *weights, T *y, int64_t wide,
+                                const Geometry *g, const int kernel, const int d) {
+  const int64_t C = g->channels, s = 1;
+  for (int64_t h = 0; h < g->out_height; h++)
+    for (int64_t c = 0; c < C; c += L) {
+      const T *from = frame + h * wide * C + c, *weight = weights + c;
+      T *to = y + h * g->out_width * C + c;
+      int64_t w = 0;
+      for (; w + 8 <= g->out_width; w += 8) {
+        VEC sums[8], taps[5];
+        _Pragma("GCC unroll 8") for (int q = 0; q < 8; q++) sums[q] = (VEC){0};
+        for (int i = 0; i < kernel; i++) {
+          const T *at = from + (i * d * wide + w) * C;
+          _Pragma("GCC unroll 8") for (int j = 0; j < kernel; j++)
+            taps[j] = READ(weight + (i * kernel + j) * C);
+          _Pragma("GCC unroll 16") for (int t = 0; t < 8 + (kernel - 1) * d; t++) {
+            const VEC v = READ(at + t * C);
+            _Pragma("GCC unroll 8") for (int j = 0; j < kernel; j++)
+              if (t - j * d >= 0 && t - j * d < 8) sums[t - j * d] += taps[j] * v;
+          }
+        }
+        _Pragma("GCC unroll 8") for (int q = 0; q < 8; q++) AT(to + (w + q) * C) = sums[q];
+      }
+      ROW(1)
+    }
+}
+
 /* y = the convolution; weights are kernel x kernel x channels. Answers 1 without memory. */
 int NAME(depthwise)(const T *x, const T *weights, T *y, const Geometry *g, const T *scale,
                     const T *shift) {
@@ -128,20 +187,24 @@ int NAME(depthwise)(const T *x, const T *weights, T *y, const Geometry *g, const
   int failed = 0;
 #pragma omp parallel for num_threads(g->threads) if (g->threads > 1)
   for (int64_t n = 0; n < g->images; n++) {
-    T *frame = malloc(sizeof(T) * high * wide * C);
+    T *frame = room(sizeof(T) * high * wide * C);
     if (!frame) {
       failed = 1;
       continue;
     }
     NAME(frame)(x + n * g->height * g->width * C, frame, high, wide, g, scale, shift);
     T *to = y + n * g->out_height * g->out_width * C;
-    if (g->kernel == 3)
-      NAME(convolve)(frame, weights, to, wide, g, 3);
-    else if (g->kernel == 5)
-      NAME(convolve)(frame, weights, to, wide, g, 5);
+    const int64_t kind = g->stride == 1 ? 10 * g->kernel + g->dilation : 0;
+    if (kind == 31)
+      NAME(convolve_once)(frame, weights, to, wide, g, 3, 1);
+    else if (kind == 32)
+      NAME(convolve_once)(frame, weights, to, wide, g, 3, 2);
+    else if (kind == 51)
+      NAME(convolve_once)(frame, weights, to, wide, g, 5, 1);
+    else if (kind == 52)
+      NAME(convolve_once)(frame, weights, to, wide, g, 5, 2);
     else
       NAME(convolve)(frame, weights, to, wide, g, g->kernel);
-    free(frame);
   }
   return failed;
 }
@@ -175,6 +238,34 @@ INLINE void NAME(correlate)(const T *frame, const T *grad, T *out, int64_t wide,
     }
 }
 
+/* The same with stride 1 and numbers known to the compiler. */
+INLINE void NAME(correlate_once)(const T *frame, const T *grad, T *out, int64_t wide,
+                                 const Geometry *g, const int kernel, const int d) {
+  const int64_t C = g->channels;
+  for (int64_t c = 0; c < C; c += L)
+    for (int i = 0; i < kernel; i++) {
+      VEC sums[5], of[8];
+      _Pragma("GCC unroll 8") for (int j = 0; j < kernel; j++) sums[j] = (VEC){0};
+      for (int64_t h = 0; h < g->out_height; h++) {
+        const T *from = frame + (h + i * d) * wide * C + c;
+        const T *at = grad + h * g->out_width * C + c;
+        int64_t w = 0;
+        for (; w + 8 <= g->out_width; w += 8) {
+          _Pragma("GCC unroll 8") for (int q = 0; q < 8; q++) of[q] = READ(at + (w + q) * C);
+          _Pragma("GCC unroll 16") for (int t = 0; t < 8 + (kernel - 1) * d; t++) {
+            const VEC v = READ(from + (w + t) * C);
+            _Pragma("GCC unroll 8") for (int j = 0; j < kernel; j++)
+              if (t - j * d >= 0 && t - j * d < 8) sums[j] += of[t - j * d] * v;
+          }
+        }
+        for (; w < g->out_width; w++)
+          _Pragma("GCC unroll 8") for (int j = 0; j < kernel; j++)
+            sums[j] += READ(at + w * C) * READ(from + (w + j * d) * C);
+      }
+      for (int j = 0; j < kernel; j++) AT(out + (i * kernel + j) * C + c) = sums[j];
+    }
+}
+
 /* out (kernel x kernel x channels) = the gradient of the weights. */
 int NAME(depthwise_weights)(const T *x, const T *grad, T *out, const Geometry *g, const T *scale,
                             const T *shift) {
@@ -188,7 +279,7 @@ int NAME(depthwise_weights)(const T *x, const T *grad, T *out, const Geometry *g
   if (!failed) {
 #pragma omp parallel for num_threads(g->threads) if (g->threads > 1)
     for (int64_t n = 0; n < g->images; n++) {
-      T *frame = malloc(sizeof(T) * high * wide * C);
+      T *frame = room(sizeof(T) * high * wide * C);
       if (!frame) {
         failed = 1;
         continue;
@@ -196,14 +287,22 @@ int NAME(depthwise_weights)(const T *x, const T *grad, T *out, const Geometry *g
       NAME(frame)(x + n * g->height * g->width * C, frame, high, wide, g, scale, shift);
       const T *of = grad + n * g->out_height * g->out_width * C;
       T *to = parts + n * taps;
-      if (g->kernel == 3)
+      const int64_t kind = g->stride == 1 ? 10 * g->kernel + g->dilation : 0;
+      if (kind == 31)
+        NAME(correlate_once)(frame, of, to, wide, g, 3, 1);
+      else if (kind == 32)
+        NAME(correlate_once)(frame, of, to, wide, g, 3, 2);
+      else if (kind == 51)
+        NAME(correlate_once)(frame, of, to, wide, g, 5, 1);
+      else if (kind == 52)
+        NAME(correlate_once)(frame, of, to, wide, g, 5, 2);
+      else if (g->kernel == 3)
         NAME(correlate)(frame, of, to, wide, g, 3, 0, 3);
       else if (g->kernel == 5)
         NAME(correlate)(frame, of, to, wide, g, 5, 0, 5);
       else
         for (int64_t j = 0; j < g->kernel; j++)
           NAME(correlate)(frame, of, to, wide, g, g->kernel, j, 1);
-      free(frame);
     }
     for (int64_t n = 0; n < g->images && !failed; n++)
       for (int64_t t = 0; t < taps; t++) total[t] += parts[n * taps + t];
