@@ -13,6 +13,7 @@ from archwright.errors import InputError
 from archwright.nn.seeding import seeded
 from archwright.proxies import PROXIES, score
 from archwright.zoo import SPACES, build_space
+from tests.zoo.small import SMALL
 
 SIZES = {
     "mlp": ((6,), {}),
@@ -24,7 +25,7 @@ _spaces = {}
 
 def space_of(name):
     if name not in _spaces:
-        shape, options = SIZES.get(name, ((3, 16, 16), {}))
+        shape, options = SIZES.get(name, ((3, 16, 16), SMALL.get(name, {})))
         _spaces[name] = (build_space(name, input_shape=shape, n_outputs=3, **options), shape)
     return _spaces[name]
 
