@@ -28,6 +28,7 @@ from archwright.supernet.strengths import Strengths, entropy
 from archwright.supernet.unrolled import unrolled_gradient
 from archwright.supernet.watch import Stop, dominant_eigenvalue, skip_share
 from archwright.tasks import Task
+from archwright.training.layout import lay_out, use_channels_last
 from archwright.training.runtime import resolve_device
 
 FORMAT = 1
@@ -167,6 +168,11 @@ class Bilevel:
                 scale=method.start,
                 device=self.device,
             )
+        self.channels_last = use_channels_last(
+            self.supernet, example.shape, setting="auto", device=self.device, half=False
+        )
+        if self.channels_last:
+            lay_out(self.supernet, torch.channels_last)
         if allowed:
             self.strengths.allowed.update(allowed)
         if not self.strengths.values:
@@ -331,6 +337,8 @@ class Bilevel:
     def _loss(self, batch: tuple[Tensor, Tensor]) -> Tensor:
         # Inside the caller's `mixed`: what is computed twice must find it in the backward pass.
         x, y = batch
+        if self.channels_last:
+            x = x.contiguous(memory_format=torch.channels_last)
         return self.task.loss(self.supernet(x), y)
 
     def _weight_step(self, batch: tuple[Tensor, Tensor], progress: float) -> Tensor:
