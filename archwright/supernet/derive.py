@@ -143,6 +143,7 @@ def _in_order(
         given_up, _, forced = heapq.heappop(queue)
         arch: dict[str, Any] = {}
         options: list[tuple[float, str, Any]] = []
+        final: set[str] = set()  # decisions without others below them
         for decision in _live(space, arch, found, fixed, forced):
             path = decision.path
             if path in fixed or path in forced or path not in found:
@@ -150,7 +151,20 @@ def _in_order(
             own = found[path]
             best = own[arch[path]]
             options += [(best - x, path, v) for v, x in own.items() if v != arch[path]]
+            if not decision.branches:
+                final.add(path)
         yield arch
+        broken = {
+            path for limit in space.constraints if not limit.allows(arch) for path in limit.paths
+        }
+        if broken:
+            # Only fewer edges can mend it, or another value that decides which of them are live;
+            # what else may change is tried below those.
+            options = [
+                (loss, path, value)
+                for loss, path, value in options
+                if (len(value) < len(arch[path]) if path in broken else path not in final)
+            ]
         options.sort(key=lambda option: option[0])
         for loss, path, value in options[:64]:
             more = {**forced, path: value}

@@ -22,8 +22,10 @@ from archwright.supernet import (
 )
 from archwright.zoo import SPACES, build_space
 from tests.supernet.toys import SPACE, TASK, data
+from tests.zoo.small import SMALL as ZOO_SMALL
 
 SMALL = {
+    **ZOO_SMALL,
     "resnet_cnn": {"max_blocks": 1},
     "chain_cnn": {"max_layers": 2},
     "branched_cnn": {"max_nodes": 2, "max_branches": 2},
@@ -31,6 +33,13 @@ SMALL = {
     "nasnet": {"N": 1, "filters": 2},
     "nasbench201": {"C": 2, "N": 1},
     "darts": {"C": 2, "n_cells": 3},
+}
+# All that these spaces have which cannot be mixed.
+DRAWN: dict[str, set[str]] = {
+    "resnet_cnn": {"dropout"},
+    "mobilenet": {"dropout"},
+    "nasbench201": set(),
+    "darts": set(),
 }
 CONVOLUTIONAL = [name for name, entry in SPACES.items() if entry.modalities == ("image",)]
 
@@ -58,7 +67,9 @@ def search_once(name: str, methods: Iterable[str]) -> None:
     space = build_space(
         name, input_shape=(3, 8, 8), n_outputs=task.n_outputs, n_rows=24, **SMALL.get(name, {})
     )
+    # Whether a one-hot mixture computes the architecture is what decides it.
     found = relaxable(space, task.prepare(task.train.x[:2]))
+    assert set(found.drawn) == DRAWN.get(name, set(found.drawn))
     for one in methods:
         method = METHODS[one].replace(warmup=0.0, stages=())
         search = Bilevel(space, task, method, Settings(epochs=1, batch_size=16), found=found)

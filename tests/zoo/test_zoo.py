@@ -13,23 +13,10 @@ from archwright.nn import ModelSpace
 from archwright.testing import check_law
 from archwright.zoo import SPACES, build_space
 from archwright.zoo.shapes import image_scale
+from tests.zoo.small import SMALL
 
 IMAGE_SPACES = [name for name, entry in SPACES.items() if "image" in entry.modalities]
 
-# Small options where the published network is large.
-SMALL = {
-    "nasbench201": {"N": 1, "C": 8},
-    "nasnet": {"N": 1, "filters": 4},
-    "darts": {"C": 4, "n_cells": 3},
-    "mobilenet": {"max_depth": 2},
-    "proxyless": {"layers": 2, "width_share": 0.125},
-    "fbnet": {"layers": 2, "width_share": 0.125},
-    "ofa_mobilenet_v3": {"max_depth": 2, "width_share": 0.06},
-    "ofa_resnet": {"max_extra": 0, "width_share": 0.04},
-    "shufflenet_v2_spos": {"max_blocks": 2, "width_share": 0.1},
-    "nasbench101": {"C": 6, "N": 1},
-    "nasbench1shot1": {"C": 4, "N": 1},
-}
 # Deep or wide even so: fewer architectures of these in the tests that run each time.
 LARGE = (
     "nasnet",
