@@ -257,7 +257,12 @@ class _Convolution(Twin):
         mixing = self._active.mixture
         if mixing is not None:
             return self._mixed_weight(full, mixing)
-        return centred(leading(full, self.out_channels, now(self._per_group)), 2, self.kernel_size)
+        part = leading(full, self.out_channels, now(self._per_group))
+        # Where smaller kernels are learnt from larger ones (archwright.supernet.kernels).
+        transform: Any = self._modules.get("kernel_transform")
+        if transform is not None and name == "weight":
+            return transform.resize(part, tuple(self.kernel_size))
+        return centred(part, 2, self.kernel_size)
 
     def _mixed_weight(self, full: Tensor, mixing: Mixing) -> Tensor:
         numbers = self._numbers
