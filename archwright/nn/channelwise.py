@@ -38,6 +38,22 @@ class Line(NamedTuple):
     shift: Tensor
 
 
+class Norm(NamedTuple):
+    """What a batch normalisation does to an image.
+
+    Attributes:
+        moments: mean and variance (divided by the number), `2 x channels`, double precision.
+        inverse: one over the deviation, double precision.
+        line: the scale and shift that it amounts to.
+        batch: whether the moments are the image's own, so that they depend on it.
+    """
+
+    moments: Tensor
+    inverse: Tensor
+    line: Line
+    batch: bool
+
+
 def last(x: Tensor) -> Tensor:
     """The same image in channels_last order."""
     return x.contiguous(memory_format=torch.channels_last)
@@ -64,16 +80,11 @@ def _rectified(x: Tensor, line: Line | None) -> Tensor:
     return F.relu(x * line.scale[:, None, None] + line.shift[:, None, None])
 
 
-def _taps(weight: Tensor) -> Tensor:
-    """`channels x 1 x kernel x kernel` to `kernel^2 x channels`."""
-    return weight.flatten(1).t().contiguous()
-
-
 def _geometry(x: Tensor, y: Sequence[int], window: Window, pad: int, stretch: int) -> Geometry:
     n, c, height, width = x.shape
     return Geometry(
         n, height, width, c, *y, window.kernel, window.dilation, window.stride, pad, stretch,
-        0, torch.get_num_threads(),
+        0, 0, torch.get_num_threads(),
     )  # fmt: skip
 
 
@@ -103,8 +114,8 @@ def depthwise(x: Tensor, weight: Tensor, window: Window, line: Line | None = Non
             )
         )
     y = empty(x, n_channels, *sizes)
-    taps = _taps(weight)
-    _call(run, x, taps, y, _geometry(x, sizes, window, window.padding, 1), line)
+    geometry = _geometry(x, sizes, window, window.padding, 1)
+    _call(run, x, weight.contiguous(), y, geometry, line)
     return y
 
 
@@ -121,8 +132,9 @@ def depthwise_input_gradient(
     run = function("depthwise", grad, grad.shape[1])
     if run is not None:
         x = empty(grad, grad.shape[1], *size)
-        taps = _taps(weight).flip(0).contiguous()
-        _call(run, grad, taps, x, _geometry(grad, size, once, pad, stride), None)
+        geometry = _geometry(grad, size, once, pad, stride)
+        geometry.flip = 1
+        _call(run, grad, weight.contiguous(), x, geometry, None)
         return x
     flipped = weight.flip(2, 3)
     if stride > 1:
@@ -148,10 +160,10 @@ def depthwise_weight_gradient(
     n_channels = x.shape[1]
     run = function("depthwise_weights", x, n_channels)
     if run is not None:
-        taps = torch.empty(kernel * kernel, n_channels, dtype=x.dtype)
+        found = torch.empty(n_channels, 1, kernel, kernel, dtype=x.dtype)
         geometry = _geometry(x, grad.shape[2:], window, padding, 1)
-        _call(run, x, grad, taps, geometry, line)
-        return taps.t().reshape(n_channels, 1, kernel, kernel)
+        _call(run, x, grad, found, geometry, line)
+        return found
     x = _rectified(x, line)
     if dilation == 1:
         return _weight_gradient(grad, x, kernel, stride, padding)
@@ -179,19 +191,55 @@ def _weight_gradient(grad: Tensor, x: Tensor, kernel: int, stride: int, padding:
     return conv2d_weight(x, shape, grad, stride, padding, 1, x.shape[1])
 
 
-def moments(x: Tensor) -> tuple[Tensor, Tensor]:
-    """Mean and variance (divided by the number) of each channel, in double precision."""
-    n, n_channels = x.numel() // x.shape[1], x.shape[1]
-    run = function("moments", x, n_channels)
+def statistics(
+    x: Tensor,
+    *,
+    eps: float,
+    known: Tensor | None = None,
+    line: tuple[Tensor | None, Tensor | None] = (None, None),
+    running: tuple[Tensor, Tensor] | None = None,
+    share: float = 0.0,
+    batch: bool = True,
+) -> Norm:
+    """What a batch normalisation does to an image; its running statistics learn from it.
+
+    Args:
+        x: the image.
+        eps: added to the variance.
+        known: the moments, where they are known.
+        line: scale and shift of the normalisation, or None.
+        running: running mean and variance, which are changed; None: nothing is learnt.
+        share: how much of them is new.
+        batch: see `Norm`.
+    """
+    n_channels, n = x.shape[1], x.numel() // x.shape[1]
+    run = function("statistics", x, n_channels)
     if run is None:
+        return _statistics(x, n, eps, known, line, running, share, batch)
+    moments = torch.empty(2, n_channels, dtype=torch.float64) if known is None else known
+    inverse = torch.empty(n_channels, dtype=torch.float64)
+    own = torch.empty(2, n_channels, dtype=x.dtype)
+    tensors = (
+        x if known is None else None, moments, inverse, own, *line, *(running or (None, None))
+    )  # fmt: skip
+    run(*[None if t is None else t.data_ptr() for t in tensors], eps, share, n, n_channels)
+    return Norm(moments, inverse, Line(own[0], own[1]), batch)
+
+
+def _statistics(
+    x: Tensor, n: int, eps: float, known: Any, line: Any, running: Any, share: float, batch: bool
+) -> Norm:
+    if known is None:
         variance, mean = torch.var_mean(x, (0, 2, 3), correction=0)
-        return mean.double(), variance.double()
-    sums = torch.zeros(2, n_channels, dtype=torch.float64)
-    run(x.data_ptr(), sums.data_ptr(), n, n_channels)
-    # Sums of the difference from the first pixel: large means cancel nothing.
-    off, square = sums / n
-    first = x[0, :, 0, 0].double()
-    return off + first, (square - off * off).clamp_(min=0)
+        known = torch.stack([mean, variance]).double()
+    mean, variance = known
+    if running is not None:
+        for old, new in zip(running, (mean, variance * (n / (n - 1))), strict=True):
+            old.mul_(1.0 - share).add_(new.to(old.dtype), alpha=share)
+    inverse = (variance + eps).rsqrt()
+    by = inverse if line[0] is None else inverse * line[0]
+    to = -mean * by if line[1] is None else line[1] - mean * by
+    return Norm(known, inverse, Line(by.to(x.dtype), to.to(x.dtype)), batch)
 
 
 def weigh(terms: Sequence[Tensor], scale: Tensor, shift: Tensor) -> Tensor:
@@ -231,16 +279,14 @@ def dots(grad: Tensor, terms: Sequence[Tensor]) -> tuple[Tensor, Tensor]:
     return found[:-1], found[-1]
 
 
-def blend(
-    grad: Tensor, y: Tensor, a: Tensor, b: Tensor, c: Tensor, *, over: bool = False
-) -> Tensor:
-    """`a * grad + b * y + c`, a number a channel each; `over` writes it over `grad`."""
+def blend(grad: Tensor, y: Tensor, a: Tensor, b: Tensor, c: Tensor) -> Tensor:
+    """`a * grad + b * y + c`, a number a channel each."""
     n_channels = grad.shape[1]
     run = function("blend", grad, n_channels)
     if run is None:
-        out = grad.mul_(a[:, None, None]) if over else grad * a[:, None, None]
+        out = grad * a[:, None, None]
         return out.addcmul_(y, b[:, None, None]).add_(c[:, None, None])
-    out = grad if over else torch.empty_like(grad, memory_format=torch.channels_last)
+    out = torch.empty_like(grad, memory_format=torch.channels_last)
     run(
         grad.data_ptr(), y.data_ptr(), out.data_ptr(), a.data_ptr(), b.data_ptr(), c.data_ptr(),
         grad.numel() // n_channels, n_channels, torch.get_num_threads(),
@@ -248,20 +294,29 @@ def blend(
     return out
 
 
-def gated(grad: Tensor, y: Tensor, line: Line) -> tuple[Tensor, Tensor]:
-    """Makes `grad` zero where `scale * y + shift` is not positive, in place.
+def through(grad: Tensor, x: Tensor, norm: Norm) -> tuple[Tensor, Tensor]:
+    """Carries the gradient behind a ReLU to the input of the normalisation before, in place.
 
-    Answers each channel's sum of it, and of it times `y`, in double precision.
+    Answers each channel's sum of it, behind the normalisation, times what is normalised, and the
+    sum of it alone, in double precision.
     """
-    n_channels = grad.shape[1]
-    run = function("gated", grad, n_channels)
-    if run is None:
-        off = y * line.scale[:, None, None] + line.shift[:, None, None] <= 0
-        grad.masked_fill_(off, 0.0)
-        return grad.sum((0, 2, 3)).double(), (grad * y).sum((0, 2, 3)).double()
-    sums = torch.zeros(2, n_channels, dtype=torch.float64)
-    run(
-        grad.data_ptr(), y.data_ptr(), line.scale.data_ptr(), line.shift.data_ptr(),
-        sums.data_ptr(), grad.numel() // n_channels, n_channels,
-    )  # fmt: skip
-    return sums[0], sums[1]
+    n_channels, n = grad.shape[1], grad.numel() // grad.shape[1]
+    run = function("through", grad, n_channels)
+    if run is not None:
+        sums = torch.zeros(2, n_channels, dtype=torch.float64)
+        run(
+            grad.data_ptr(), x.data_ptr(), norm.line.scale.data_ptr(), norm.moments.data_ptr(),
+            norm.inverse.data_ptr(), sums.data_ptr(), int(norm.batch), n, n_channels,
+        )  # fmt: skip
+        return sums[0], sums[1]
+    by, to = norm.line
+    grad.masked_fill_(x * by[:, None, None] + to[:, None, None] <= 0, 0.0)
+    total = grad.sum((0, 2, 3)).double()
+    along = norm.inverse * ((grad * x).sum((0, 2, 3)).double() - norm.moments[0] * total)
+    grad.mul_(by[:, None, None])
+    if norm.batch:
+        turned = -by * norm.inverse * along / n
+        shift = -by * total / n - turned * norm.moments[0]
+        grad.addcmul_(x, turned.to(x.dtype)[:, None, None])
+        grad.add_(shift.to(x.dtype)[:, None, None])
+    return along, total

@@ -23,8 +23,8 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from archwright.nn.channelwise import Window, last, moments
-from archwright.nn.mixed_functions import Norm, added_up, convolved
+from archwright.nn.channelwise import Norm, Window, last, statistics
+from archwright.nn.mixed_functions import added_up, convolved
 from archwright.nn.wiring import MODULE
 
 if TYPE_CHECKING:
@@ -132,8 +132,8 @@ class _Run:
         self._cell = cell
         self._weights = mixture.weights
         self._known: dict[Key, Tensor] = {}
-        self._moments: dict[Key, tuple[Tensor, Tensor]] = {}
-        self._pending: dict[int, tuple[nn.BatchNorm2d, Tensor, Tensor]] = {}
+        self._moments: dict[Key, Tensor] = {}
+        self._counts: dict[int, Tensor] = {}
         self._read: dict[str, list[float]] = {}
 
     def steps(self, plan: MixedPlan, inputs: tuple[Tensor, ...]) -> dict[int | None, Tensor]:
@@ -151,7 +151,7 @@ class _Run:
                 own = list(self._edge(step.own, ("sum", step.number), total, None))
                 total = self._sum(step.own.op, own)
             found[step.number] = total
-        self._flush()
+        self._count()
         return found
 
     def _edge(self, edge: Edge, key: Key, x: Tensor, factor: Any) -> Iterator[tuple[Term, Any]]:
@@ -228,48 +228,41 @@ class _Run:
         return 1 if pointwise is None else 2, y
 
     def _norm(self, norm: nn.BatchNorm2d, key: Key | None, x: Tensor) -> Norm:
-        """Mean and deviation that a batch normalisation uses; notes them for its statistics."""
+        """What a batch normalisation does, which learns from it in training."""
+        line = (norm.weight, norm.bias)
         with torch.no_grad():
             if not norm.training and norm.running_mean is not None:
                 assert norm.running_var is not None
-                mean, variance = norm.running_mean.double(), norm.running_var.double()
-                return Norm(mean, (variance + norm.eps).rsqrt(), False)
-            if key is None or key not in self._moments:
-                mean, variance = moments(x)
-                if key is not None:
-                    self._moments[key] = mean, variance
-            else:
-                mean, variance = self._moments[key]
+                known = torch.stack([norm.running_mean, norm.running_var]).double()
+                return statistics(x, eps=norm.eps, known=known, line=line, batch=False)
+            running, share = None, 0.0
             if norm.training and norm.running_mean is not None:
-                if id(norm) in self._pending:
-                    self._flush()
-                n = x.numel() // x.shape[1]
-                self._pending[id(norm)] = (norm, mean, variance * (n / (n - 1)))
-            return Norm(mean, (variance + norm.eps).rsqrt(), True)
+                assert norm.running_var is not None
+                running, share = (norm.running_mean, norm.running_var), self._share(norm)
+            seen = None if key is None else self._moments.get(key)
+            found = statistics(x, eps=norm.eps, known=seen, line=line, running=running, share=share)
+        if key is not None:
+            self._moments[key] = found.moments
+        return found
 
-    def _flush(self) -> None:
-        """Carries out what the batch normalisations learn about their inputs, all at once."""
-        pending = list(self._pending.values())
-        self._pending.clear()
-        if not pending:
-            return
-        with torch.no_grad():
-            counts: list[Any] = [n.num_batches_tracked for n, _, _ in pending]
-            counts = [count for count in counts if count is not None]
-            if counts:
-                torch._foreach_add_(counts, 1)
-            by_share: dict[float, list[tuple[Any, Tensor]]] = {}
-            for norm, mean, variance in pending:
-                share = norm.momentum
-                if share is None:
-                    share = 1.0 / float(norm.num_batches_tracked)  # type: ignore[arg-type]
-                own = by_share.setdefault(share, [])
-                own.append((norm.running_mean, mean.to(norm.running_mean.dtype)))  # type: ignore[union-attr]
-                own.append((norm.running_var, variance.to(norm.running_var.dtype)))  # type: ignore[union-attr]
-            for share, pairs in by_share.items():
-                running, new = [list(side) for side in zip(*pairs, strict=True)]
-                torch._foreach_mul_(running, 1.0 - share)
-                torch._foreach_add_(running, new, alpha=share)
+    def _share(self, norm: nn.BatchNorm2d) -> float:
+        """How much of a batch normalisation's running statistics is new; counts the batch."""
+        count = norm.num_batches_tracked
+        if norm.momentum is not None:
+            if id(norm) in self._counts:
+                self._count()
+            if count is not None:
+                self._counts[id(norm)] = count
+            return norm.momentum
+        assert count is not None
+        count.add_(1)
+        return 1.0 / float(count)
+
+    def _count(self) -> None:
+        """Counts the batches of all batch normalisations at once."""
+        if self._counts:
+            torch._foreach_add_(list(self._counts.values()), 1)
+            self._counts.clear()
 
     def _sum(self, path: str, terms: list[tuple[Term, Any]]) -> Tensor:
         from archwright.nn.mixed_cells import check_shapes
@@ -337,11 +330,11 @@ def _is_norm(layer: nn.Module, x: Tensor) -> bool:
         return False
     own = layer.training or layer.running_mean is None
     fits = x.ndim == 4 and x.shape[1] == layer.num_features and x.numel() > 0
-    given = [t for t in (layer.weight, layer.running_mean) if t is not None]
+    given = [t for t in (layer.weight, layer.running_mean, layer.running_var) if t is not None]
     return (
         fits
         and not (own and x.numel() == x.shape[1])
-        and all(t.dtype == x.dtype and t.device == x.device for t in given)
+        and all(t.dtype == x.dtype and t.device == x.device and t.is_contiguous() for t in given)
     )
 
 

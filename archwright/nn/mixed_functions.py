@@ -8,28 +8,14 @@ receives, batch normalisations included. Neither keeps what it can compute again
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import Any, NamedTuple
+from typing import Any
 
 import torch
 from torch import Tensor
 from torch.autograd.function import once_differentiable
 
 from archwright.nn import channelwise
-from archwright.nn.channelwise import Line, Window, flat, last
-
-
-class Norm(NamedTuple):
-    """What a batch normalisation subtracts and multiplies by, in double precision.
-
-    Attributes:
-        mean: a number a channel.
-        inverse: one over the standard deviation.
-        batch: whether they are the batch's own, so that they depend on what is normalised.
-    """
-
-    mean: Tensor
-    inverse: Tensor
-    batch: bool
+from archwright.nn.channelwise import Norm, Window, flat, last
 
 
 def convolved(
@@ -59,14 +45,6 @@ def _cast(x: Tensor, like: Tensor) -> Tensor:
     return x.to(like.dtype).contiguous()
 
 
-def _line(norm: Norm | None, scale: Tensor | None, shift: Tensor | None, x: Tensor) -> Line | None:
-    if norm is None:
-        return None
-    by = norm.inverse if scale is None else norm.inverse * scale
-    to = -norm.mean * by if shift is None else shift - norm.mean * by
-    return Line(_cast(by, x), _cast(to, x))
-
-
 class _Convolved(torch.autograd.Function):
     @staticmethod
     def forward(
@@ -79,9 +57,10 @@ class _Convolved(torch.autograd.Function):
         norm: Norm | None,
         window: Window,
     ) -> Tensor:
-        line = _line(norm, scale, shift, x)
+        line = None if norm is None else norm.line
         y = channelwise.depthwise(x, depthwise, window, line)
-        ctx.save_for_backward(x, scale, depthwise, pointwise, *(line or ()))
+        # Of the numbers a channel no gradient goes back, so they need not be watched.
+        ctx.save_for_backward(x, depthwise, pointwise)
         ctx.norm, ctx.window = norm, window
         if pointwise is None:
             return y
@@ -92,8 +71,9 @@ class _Convolved(torch.autograd.Function):
     @staticmethod
     @once_differentiable
     def backward(ctx: Any, grad: Tensor) -> Any:
-        x, scale, depthwise, pointwise, *rest = ctx.saved_tensors
-        norm, window, line = ctx.norm, ctx.window, Line(*rest) if rest else None
+        x, depthwise, pointwise = ctx.saved_tensors
+        norm, window = ctx.norm, ctx.window
+        line = None if norm is None else norm.line
         needs_x, needs_scale, needs_shift, needs_depthwise, needs_pointwise, _, _ = (
             ctx.needs_input_grad
         )
@@ -111,28 +91,11 @@ class _Convolved(torch.autograd.Function):
             grad_depthwise = channelwise.depthwise_weight_gradient(grad, x, window, line)
         if needs_x or needs_scale or needs_shift:
             grad_x = channelwise.depthwise_input_gradient(grad, depthwise, window, x.shape[2:])
-        if line is not None and grad_x is not None:
-            total, along = channelwise.gated(grad_x, x, line)
-            along = norm.inverse * (along - norm.mean * total)
-            grad_scale = _cast(along, x) if needs_scale else None
-            grad_shift = _cast(total, x) if needs_shift else None
-            a, b, c = _through(norm, norm.inverse if scale is None else norm.inverse * scale,
-                               along, total, x.numel() // x.shape[1])  # fmt: skip
-            grad_x = channelwise.blend(grad_x, x, _cast(a, x), _cast(b, x), _cast(c, x), over=True)
+        if norm is not None and grad_x is not None:
+            along, total = channelwise.through(grad_x, x, norm)
+            grad_scale = along.to(x.dtype) if needs_scale else None
+            grad_shift = total.to(x.dtype) if needs_shift else None
         return grad_x, grad_scale, grad_shift, grad_depthwise, grad_pointwise, None, None
-
-
-def _through(
-    norm: Norm, by: Tensor, along: Tensor, total: Tensor, n: int
-) -> tuple[Tensor, Tensor, Tensor]:
-    """The gradient through a batch normalisation, as `a * grad + b * input + c`.
-
-    With `along` the sums of grad times what is normalised, `total` those of grad.
-    """
-    if not norm.batch:
-        return by, torch.zeros_like(by), torch.zeros_like(by)
-    b = -by * norm.inverse * along / n
-    return by, b, -by * total / n - b * norm.mean
 
 
 def added_up(
@@ -162,7 +125,7 @@ class _AddedUp(torch.autograd.Function):
         n_channels = terms[0].shape[1]
         zero = torch.zeros(n_channels, dtype=torch.float64)
         one = torch.ones_like(zero)
-        mean = torch.stack([zero if norm is None else norm.mean for norm in norms])
+        mean = torch.stack([zero if norm is None else norm.moments[0] for norm in norms])
         inverse = torch.stack([one if norm is None else norm.inverse for norm in norms])
         scale = torch.stack([one if s is None else s.double() for s in scales])
         shift = torch.stack([zero if s is None else s.double() for s in shifts])

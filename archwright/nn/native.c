@@ -7,6 +7,7 @@
 
 #ifndef T
 
+#include <math.h>
 #include <stdint.h>
 #include <stdlib.h>
 #include <string.h>
@@ -21,19 +22,20 @@
    wide, `pad` from its edge, `stretch` apart. */
 typedef struct {
   int64_t images, height, width, channels, out_height, out_width;
-  int64_t kernel, dilation, stride, pad, stretch, relu, threads;
+  int64_t kernel, dilation, stride, pad, stretch, relu, flip, threads;
 } Geometry;
 
-/* A thread's room for one frame, kept, as asking for so much anew each time is slow. */
-static void *room(size_t size) {
-  static __thread void *kept = NULL;
-  static __thread size_t held = 0;
-  if (size > held) {
-    free(kept);
-    kept = malloc(size);
-    held = kept ? size : 0;
+/* A thread's room for one frame (0) and for the taps (1), kept, as asking for so much anew each
+   time is slow. */
+static void *room(int which, size_t size) {
+  static __thread void *kept[2] = {NULL, NULL};
+  static __thread size_t held[2] = {0, 0};
+  if (size > held[which]) {
+    free(kept[which]);
+    kept[which] = malloc(size);
+    held[which] = kept[which] ? size : 0;
   }
-  return kept;
+  return kept[which];
 }
 
 #define INTEGER int32_t
@@ -178,16 +180,22 @@ INLINE void NAME(convolve_once)(const T *frame, const T *weights, T *y, int64_t 
     }
 }
 
-/* y = the convolution; weights are kernel x kernel x channels. Answers 1 without memory. */
-int NAME(depthwise)(const T *x, const T *weights, T *y, const Geometry *g, const T *scale,
+/* y = the convolution; weights are channels x kernel x kernel. Answers 1 without memory. */
+int NAME(depthwise)(const T *x, const T *given, T *y, const Geometry *g, const T *scale,
                     const T *shift) {
   const int64_t C = g->channels, reach = g->dilation * (g->kernel - 1);
   const int64_t high = (g->out_height - 1) * g->stride + reach + 1;
   const int64_t wide = (g->out_width - 1) * g->stride + reach + 1;
+  const int64_t n_taps = g->kernel * g->kernel;
+  T *weights = room(1, sizeof(T) * n_taps * C);
+  if (!weights) return 1;
+  for (int64_t c = 0; c < C; c++)
+    for (int64_t t = 0; t < n_taps; t++)
+      weights[t * C + c] = given[c * n_taps + (g->flip ? n_taps - 1 - t : t)];
   int failed = 0;
 #pragma omp parallel for num_threads(g->threads) if (g->threads > 1)
   for (int64_t n = 0; n < g->images; n++) {
-    T *frame = room(sizeof(T) * high * wide * C);
+    T *frame = room(0, sizeof(T) * high * wide * C);
     if (!frame) {
       failed = 1;
       continue;
@@ -266,7 +274,7 @@ INLINE void NAME(correlate_once)(const T *frame, const T *grad, T *out, int64_t 
     }
 }
 
-/* out (kernel x kernel x channels) = the gradient of the weights. */
+/* out (channels x kernel x kernel) = the gradient of the weights. */
 int NAME(depthwise_weights)(const T *x, const T *grad, T *out, const Geometry *g, const T *scale,
                             const T *shift) {
   const int64_t C = g->channels, reach = g->dilation * (g->kernel - 1);
@@ -279,7 +287,7 @@ int NAME(depthwise_weights)(const T *x, const T *grad, T *out, const Geometry *g
   if (!failed) {
 #pragma omp parallel for num_threads(g->threads) if (g->threads > 1)
     for (int64_t n = 0; n < g->images; n++) {
-      T *frame = room(sizeof(T) * high * wide * C);
+      T *frame = room(0, sizeof(T) * high * wide * C);
       if (!frame) {
         failed = 1;
         continue;
@@ -306,7 +314,7 @@ int NAME(depthwise_weights)(const T *x, const T *grad, T *out, const Geometry *g
     }
     for (int64_t n = 0; n < g->images && !failed; n++)
       for (int64_t t = 0; t < taps; t++) total[t] += parts[n * taps + t];
-    for (int64_t t = 0; t < taps; t++) out[t] = (T)total[t];
+    for (int64_t t = 0; t < taps; t++) out[t % C * (taps / C) + t / C] = (T)total[t];
   }
   free(parts);
   free(total);
@@ -314,7 +322,7 @@ int NAME(depthwise_weights)(const T *x, const T *grad, T *out, const Geometry *g
 }
 
 /* Each channel's sums over pixels, of x - x[0] and of its square, to doubles 2 x channels. */
-void NAME(moments)(const T *x, double *out, int64_t pixels, int64_t C) {
+static void NAME(sums)(const T *x, double *out, int64_t pixels, int64_t C) {
   for (int64_t b = 0; b < pixels; b += BLOCK) {
     const int64_t end = b + BLOCK < pixels ? b + BLOCK : pixels;
     for (int64_t c = 0; c < C; c += L) {
@@ -339,6 +347,35 @@ void NAME(moments)(const T *x, double *out, int64_t pixels, int64_t C) {
         out[c + l] += one[l];
         out[C + c + l] += two[l];
       }
+    }
+  }
+}
+
+/* Of each channel: moments (mean and variance, divided by the number; without x they are given),
+   one over the deviation, and the line (scale and shift) that a batch normalisation is. The running
+   statistics, where given, learn from it. */
+void NAME(statistics)(const T *x, double *moments, double *inverse, T *line, const T *scale,
+                      const T *shift, T *running_mean, T *running_variance, double eps,
+                      double share, int64_t pixels, int64_t C) {
+  if (x) {
+    memset(moments, 0, sizeof(double) * 2 * C);
+    NAME(sums)(x, moments, pixels, C);
+    for (int64_t c = 0; c < C; c++) {
+      /* Differences from the first pixel: large means cancel nothing. */
+      const double off = moments[c] / pixels, square = moments[C + c] / pixels - off * off;
+      moments[c] = off + x[c];
+      moments[C + c] = square < 0 ? 0 : square;
+    }
+  }
+  for (int64_t c = 0; c < C; c++) {
+    inverse[c] = 1 / sqrt(moments[C + c] + eps);
+    const double by = inverse[c] * (scale ? scale[c] : 1);
+    line[c] = (T)by;
+    line[C + c] = (T)((shift ? shift[c] : 0) - moments[c] * by);
+    if (running_mean) {
+      const double variance = moments[C + c] * pixels / (pixels - 1);
+      running_mean[c] = (T)((1 - share) * running_mean[c] + share * moments[c]);
+      running_variance[c] = (T)((1 - share) * running_variance[c] + share * variance);
     }
   }
 }
@@ -401,25 +438,40 @@ void NAME(blend)(const T *grad, const T *y, T *out, const T *a, const T *b, cons
                             (READ(b + c) * READ(y + p * C + c) + READ(c_ + c));
 }
 
-/* grad becomes zero where scale * y + shift is not positive; out: its sum, and that of it * y. */
-void NAME(gated)(T *grad, const T *y, const T *scale, const T *shift, double *out,
-                 int64_t pixels, int64_t C) {
+/* The gradient through ReLU and the batch normalisation before it, in place. Sums: of grad times
+   what is normalised, and of grad, behind the ReLU. With `batch` mean and deviation are x's own. */
+void NAME(through)(T *grad, const T *x, const T *line, const double *moments,
+                   const double *inverse, double *sums, int64_t batch, int64_t pixels,
+                   int64_t C) {
   for (int64_t b = 0; b < pixels; b += BLOCK) {
     const int64_t end = b + BLOCK < pixels ? b + BLOCK : pixels;
     for (int64_t c = 0; c < C; c += L) {
-      const VEC s = READ(scale + c), t = READ(shift + c);
+      const VEC s = READ(line + c), t = READ(line + C + c);
       VEC one = {0}, two = {0};
       for (int64_t p = b; p < end; p++) {
-        const VEC v = READ(y + p * C + c), left = NAME(gate)(READ(grad + p * C + c), v * s + t);
+        const VEC v = READ(x + p * C + c), left = NAME(gate)(READ(grad + p * C + c), v * s + t);
         AT(grad + p * C + c) = left;
-        one += left;
-        two += left * v;
+        one += left * v;
+        two += left;
       }
       for (int l = 0; l < L; l++) {
-        out[c + l] += one[l];
-        out[C + c + l] += two[l];
+        sums[c + l] += one[l];
+        sums[C + c + l] += two[l];
       }
     }
+  }
+  for (int64_t c = 0; c < C; c += L) {
+    VEC by = READ(line + c), slope, to;
+    for (int l = 0; l < L; l++) {
+      const double mean = moments[c + l], total = sums[C + c + l];
+      const double along = sums[c + l] = inverse[c + l] * (sums[c + l] - mean * total);
+      const double turned = batch ? -by[l] * inverse[c + l] * along / pixels : 0;
+      slope[l] = (T)turned;
+      to[l] = batch ? (T)(-by[l] * total / pixels - turned * mean) : 0;
+    }
+    for (int64_t p = 0; p < pixels; p++)
+      AT(grad + p * C + c) =
+          by * READ(grad + p * C + c) + (slope * READ(x + p * C + c) + to);
   }
 }
 

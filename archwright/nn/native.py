@@ -23,18 +23,20 @@ from torch import Tensor
 from torch.nn import functional as F
 
 SOURCE = Path(__file__).with_name("native.c")
-_FLAGS = "-O3 -march=native -ffp-contract=fast -fno-math-errno -std=gnu11 -fPIC -shared".split()
+_FLAGS = ["-O3", "-march=native", "-ffp-contract=fast", "-fno-math-errno", "-std=gnu11"]
+_FLAGS += ["-fPIC", "-shared"]
 # Channels that are computed at a time; the greatest that divides the channels is taken.
 _LANES = {torch.float32: ("float", (16, 8, 4, 1)), torch.float64: ("double", (8, 4, 1))}
-_SIGNATURES: dict[str, tuple[Any, str]] = {  # p: pointer, i: number
+_SIGNATURES: dict[str, tuple[Any, str]] = {  # p: pointer, i: integer, d: double
     "depthwise": (ctypes.c_int, "pppppp"),
     "depthwise_weights": (ctypes.c_int, "pppppp"),
-    "moments": (None, "ppii"),
+    "statistics": (None, "ppppppppddii"),
     "weigh": (None, "ppppiiii"),
     "dots": (None, "pppiii"),
     "blend": (None, "ppppppiii"),
-    "gated": (None, "pppppii"),
+    "through": (None, "ppppppiii"),
 }
+_TYPES = {"p": ctypes.c_void_p, "i": ctypes.c_int64, "d": ctypes.c_double}
 
 
 class Geometry(ctypes.Structure):
@@ -44,7 +46,7 @@ class Geometry(ctypes.Structure):
         (name, ctypes.c_int64)
         for name in (
             "images", "height", "width", "channels", "out_height", "out_width", "kernel",
-            "dilation", "stride", "pad", "stretch", "relu", "threads",
+            "dilation", "stride", "pad", "stretch", "relu", "flip", "threads",
         )
     )  # fmt: skip
 
@@ -57,12 +59,15 @@ def function(name: str, like: Tensor, channels: int) -> Any:
         like: the tensor.
         channels: number of channels.
     """
-    if like.dtype not in _LANES or like.device.type != "cpu":
-        return None
-    library = _library()
+    return _function(name, like.dtype, channels) if like.device.type == "cpu" else None
+
+
+@functools.cache
+def _function(name: str, dtype: torch.dtype, channels: int) -> Any:
+    library = _library() if dtype in _LANES else None
     if library is None:
         return None
-    kind, lanes = _LANES[like.dtype]
+    kind, lanes = _LANES[dtype]
     lane = next(n for n in lanes if channels % n == 0)
     return getattr(library, f"{name}_{kind}_{lane}")
 
@@ -88,9 +93,7 @@ def _library() -> ctypes.CDLL | None:
             for lane in lanes:
                 found = getattr(library, f"{name}_{kind}_{lane}")
                 found.restype = answer
-                found.argtypes = [
-                    ctypes.c_void_p if a == "p" else ctypes.c_int64 for a in arguments
-                ]
+                found.argtypes = [_TYPES[argument] for argument in arguments]
     return library if _agrees(library) else None
 
 
@@ -107,7 +110,7 @@ def _compiled() -> Path | None:
     if not path.exists():
         with tempfile.TemporaryDirectory(dir=folder) as scratch:
             made = Path(scratch) / name
-            command = [compiler, *_FLAGS, str(SOURCE), "-o", str(made)]
+            command = [compiler, *_FLAGS, str(SOURCE), "-o", str(made), "-lm"]
             # Without OpenMP it computes the same in one thread.
             for extra in (["-fopenmp"], []):
                 done = subprocess.run(
@@ -154,13 +157,11 @@ def _scratch() -> tempfile.TemporaryDirectory[str]:
 def _agrees(library: ctypes.CDLL) -> bool:
     """Whether a convolution comes out as torch's."""
     x = torch.arange(2 * 8 * 7 * 6, dtype=torch.float32).remainder(11).reshape(2, 7, 6, 8)
-    weights = torch.arange(25 * 8, dtype=torch.float32).remainder(7).reshape(5, 5, 8)
+    weights = torch.arange(25 * 8, dtype=torch.float32).remainder(7).reshape(8, 1, 5, 5)
     y = torch.empty(2, 7, 6, 8)
-    geometry = Geometry(2, 7, 6, 8, 7, 6, 5, 2, 1, 4, 1, 0, 1)
+    geometry = Geometry(2, 7, 6, 8, 7, 6, 5, 2, 1, 4, 1, 0, 0, 1)
     failed = library.depthwise_float_8(
         x.data_ptr(), weights.data_ptr(), y.data_ptr(), ctypes.byref(geometry), None, None
     )
-    expected = F.conv2d(
-        x.permute(0, 3, 1, 2), weights.permute(2, 0, 1)[:, None], padding=4, dilation=2, groups=8
-    )
+    expected = F.conv2d(x.permute(0, 3, 1, 2), weights, padding=4, dilation=2, groups=8)
     return not failed and torch.equal(y.permute(0, 3, 1, 2), expected)
