@@ -16,6 +16,7 @@ from torch import Tensor, nn
 
 from archwright.errors import InputError, LedgerError, whole_number
 from archwright.nn import ModelSpace, Supernet, seeded
+from archwright.nn.containers import ElasticLayer
 from archwright.nn.contexts import threads
 from archwright.nn.mixture import Mixture
 from archwright.supernet.costs import ExpectedCost
@@ -177,6 +178,8 @@ class Bilevel:
             self.strengths.allowed.update(allowed)
         if not self.strengths.values:
             raise InputError(f"{space!r} has no decision that differentiable search can make")
+        if not method.affine:
+            _keep_scales(self.supernet)
         self.weights = [p for p in self.supernet.parameters() if p.requires_grad]
         if not self.weights:
             raise InputError("this supernet has no weights to train")
@@ -545,6 +548,20 @@ class Bilevel:
         self.trajectory = list(state["trajectory"])
         self.baseline, self.first_cost = state["baseline"], state["first_cost"]
         self.seconds, self.stopped = state["seconds"], state["stopped"]
+
+
+def _keep_scales(supernet: Supernet) -> None:
+    """Let scale and shift of the normalisations inside mixed operations be what they are."""
+    for layer in supernet.modules():
+        if not isinstance(layer, ElasticLayer):
+            continue
+        for norm in layer.modules():
+            if not isinstance(norm, nn.modules.batchnorm._BatchNorm) or not norm.affine:
+                continue
+            # One that begins at zero, as in residual branches, would pass nothing for ever.
+            if bool((norm.weight == 1).all()) and bool((norm.bias == 0).all()):
+                norm.weight.requires_grad_(False)
+                norm.bias.requires_grad_(False)
 
 
 def save_state(path: Path, state: Mapping[str, Any]) -> None:

@@ -69,6 +69,9 @@ class Method:
         perturbation: radius of the perturbation of the weights' step (SDARTS); 0: none.
         adversarial: steps of ascent towards the worst perturbation; 0: it is random.
         partial: share of the channels that pass the operations (PC-DARTS).
+        affine: whether scale and shift of batch normalisation inside mixed operations are learnt; a
+            scale could make up for a small weight, so that most methods keep them at one and zero
+            (where they begin there).
         warmup: share of the epochs without architecture steps.
         stages: of a progressive search, () for none.
         selection: "strongest", or "perturbation" (DARTS-PT).
@@ -94,6 +97,7 @@ class Method:
     perturbation: float = 0.0
     adversarial: int = 0
     partial: float = 1.0
+    affine: bool = False
     warmup: float = 0.0
     stages: tuple[Stage, ...] = ()
     selection: Literal["strongest", "perturbation"] = "strongest"

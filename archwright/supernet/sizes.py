@@ -129,7 +129,11 @@ class Sizes:
         return self._smallest
 
     def _extreme(self, sign: int) -> Architecture:
-        """Coordinate ascent, numbers and subsets at their two ends, options one by one."""
+        """Coordinate ascent, numbers and subsets at their two ends, options one by one.
+
+        Options are ranked at the first decision that has them; the other decisions with the same
+        options try the best of them alone.
+        """
 
         def size(arch: Architecture) -> tuple[float, float]:
             found = self.costs(arch)
@@ -144,11 +148,16 @@ class Sizes:
         if best is None or not self.feasible(best):
             best = self.draw(random.Random(0))
         chosen.update(best)
+        winners: dict[tuple[Any, ...], Any] = {}
         for decision in (d for root in self.space.decisions for d in root.walk()):
             path = decision.path
             if path not in best:
                 continue
-            for value in _tried(decision, all_of_them=bool(self.limits)):
+            tried = _tried(decision, all_of_them=bool(self.limits))
+            options = tuple(tried)
+            if len(options) > 2 and options in winners and not self.limits:
+                tried = [winners[options]]
+            for value in tried:
                 before = chosen[path]
                 if value == before:
                     continue
@@ -159,6 +168,7 @@ class Sizes:
                     chosen.update(best)
                 else:
                     chosen[path] = before
+            winners[options] = chosen[path]
         return best
 
 

@@ -85,6 +85,16 @@ def test_steps_compute_only_their_own_gradients() -> None:
     assert any(not torch.equal(a, b) for a, b in zip(before, search.weights, strict=True))
 
 
+def test_scales_inside_mixed_operations_are_not_learnt() -> None:
+    for name, learnt in (("darts", False), ("fbnet", True)):
+        search = loop(name)
+        norms = [m for m in search.supernet.modules() if isinstance(m, nn.BatchNorm2d)]
+        assert norms[0].weight.requires_grad  # the stem's
+        assert {norm.weight.requires_grad for norm in norms[1:]} == {learnt}
+        search.run()
+        assert all(bool((norm.weight == 1).all()) != learnt for norm in norms[1:])
+
+
 @pytest.mark.parametrize("method", ["darts", "gdas", "drnas", "snas", "sdarts", "p-darts"])
 def test_same_seed_same_search_and_resumed_bit_by_bit(method: str, tmp_path: Path) -> None:
     whole = relaxed_search(SPACE, TASK, method, SETTINGS)

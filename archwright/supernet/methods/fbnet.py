@@ -16,6 +16,7 @@ FBNET = Method(
     "Wu et al., FBNet, CVPR 2019, arXiv:1812.03443",
     relaxation=Gumbel(5.0, 0.1),
     cost="multiply",
+    affine=True,
     architecture_lr=1e-2,
     architecture_betas=(0.9, 0.999),
     architecture_decay=5e-4,

@@ -15,6 +15,7 @@ PROXYLESS = Method(
     "proxyless",
     "Cai et al., ProxylessNAS, ICLR 2019, arXiv:1812.00332",
     relaxation=TwoPaths(),
+    affine=True,
     architecture_lr=1e-3,
     architecture_betas=(0.0, 0.999),
     architecture_decay=0.0,
