@@ -12,12 +12,11 @@ import typer
 from archwright.cli.arguments import check_count, there
 from archwright.cli.files import check_file, check_writable, writing
 from archwright.cli.guard import guarded, need
+from archwright.cli.searching import check_run
 from archwright.errors import InputError, unknown_name
 
 if TYPE_CHECKING:
     from archwright.proxies import Scores
-
-DEFAULT = "grad_norm,snip,synflow,jacov,naswot,near,meco,zico,az_nas,vkdnw"
 
 
 @guarded
@@ -31,18 +30,39 @@ def proxies(
         ),
     ] = None,
     names: Annotated[
-        str, typer.Option(metavar="NAME[,NAME]", help="Proxies or groups; --list names them.")
-    ] = DEFAULT,
+        str | None,
+        typer.Option(
+            metavar="NAME[,NAME]",
+            help="Proxies or groups, or all; --list names them. When left out: those that "
+            "ZeroCost() combines, and their combination.",
+        ),
+    ] = None,
+    run: Annotated[
+        Path | None,
+        typer.Option(
+            metavar="DIR",
+            help="A finished run instead of a model: which proxies would have ranked its trials.",
+        ),
+    ] = None,
     input_shape: Annotated[
         str, typer.Option(metavar="N,N,...", help="Shape of one input, without the batch.")
     ] = "3,32,32",
     outputs: Annotated[int, typer.Option(help="Outputs of a space's networks.")] = 10,
-    n: Annotated[int, typer.Option("--n", help="Random networks of a space.")] = 10,
+    n: Annotated[
+        int | None,
+        typer.Option(
+            "--n", help="Random networks of a space (10); of a run the first so many (all)."
+        ),
+    ] = None,
     batch: Annotated[int, typer.Option(help="Samples in the batch.")] = 64,
     seed: Annotated[int, typer.Option(help="Of weights, inputs and labels.")] = 0,
     natural: Annotated[
-        bool, typer.Option("--natural", help="Inputs like photographs instead of white noise.")
-    ] = False,
+        bool,
+        typer.Option(
+            "--natural/--white",
+            help="Images like photographs, or white noise, as inputs; other inputs are noise.",
+        ),
+    ] = True,
     device: Annotated[str, typer.Option(help="Where to compute: cpu, cuda, ...")] = "cpu",
     csv: Annotated[
         Path | None, typer.Option(metavar="FILE", help="Write the scores to this file.")
@@ -56,35 +76,51 @@ def proxies(
     Examples:
       archwright proxies net.py:Net --input-shape 3,64,64
       archwright proxies nasbench201 --n 20 --names naswot,synflow,az_nas
+      archwright proxies --run runs/digits-1
       archwright proxies --list
 
     For a network the table shows each score, what it cost, and what it needs; for a space the
     scores of random networks, and how far each proxy is just size: its rank correlation with the
-    number of parameters. The baselines (params, flops, n_layers) come first.
+    number of parameters. For a run: how each would have ranked its trials. The baselines (params,
+    flops, n_layers) are always there.
     """
     if listed:
         _list()
         return
-    need(model is not None, "name a model (net.py:Net) or a space; archwright proxies --help")
-    assert model is not None
+    need(
+        (model is None) != (run is None),
+        "name a model (net.py:Net), a space, or a run (--run DIR), one of them; "
+        "archwright proxies --help",
+    )
     check_count("--n", n)
     check_count("--batch", batch)
     check_count("--outputs", outputs)
     shape = _shape(input_shape)
     check_file("--csv", csv)
-    from archwright.proxies import BASELINES
+    if run is not None:
+        check_run(run)
+    from archwright.proxies import BASELINES, COMBINATION, COMBINATION_WEIGHTS, PROXIES
     from archwright.proxies.registry import resolve
 
-    wanted = resolve([*BASELINES, *(x.strip() for x in names.split(",") if x.strip())])
+    asked = COMBINATION if names is None else [x.strip() for x in names.split(",") if x.strip()]
+    wanted = resolve([*BASELINES, *(PROXIES if list(asked) == ["all"] else asked)])
+    combined = None
+    if names is None:
+        combined = {p: COMBINATION_WEIGHTS.get(p, 1.0) for p in COMBINATION}
     check_writable(csv)
     options = {"input_shape": shape, "batch": batch, "seed": seed}
     options["data"] = "natural" if natural else None
-    if ".py" in model:
+    if run is not None:
+        _check_device(device)
+        from archwright.cli.proxy_agreement import show_run
+
+        rows = show_run(run, wanted, device, options, n=n, combined=combined, make_table=_table)
+    elif model is not None and ".py" in model:
         rows = {model: _own(model, wanted, device, options)}
         _show_one(rows[model], wanted)
     else:
-        rows = _sampled(model, wanted, device, options, outputs=outputs, n=n)
-        _show_many(rows, wanted)
+        rows = _sampled(str(model), wanted, device, options, outputs=outputs, n=n or 10)
+        _show_many(rows, wanted, combined)
     if csv is not None:
         _write(csv, rows, wanted)
 
@@ -205,21 +241,28 @@ def _show_one(scores: Scores, wanted: list[str]) -> None:
         console.print(f"{name} is {reason}", markup=False)
 
 
-def _show_many(rows: dict[str, Scores], wanted: list[str]) -> None:
-    from archwright.proxies import agreement
+def _show_many(
+    rows: dict[str, Scores], wanted: list[str], combined: dict[str, float] | None
+) -> None:
+    from archwright.proxies import aggregate, agreement
     from archwright.proxies.registry import upward
 
-    console, table = _table("network", *wanted)
-    for name, scores in rows.items():
-        table.add_row(name, *(_number(scores[p]) if p in scores else "-" for p in wanted))
-    mean = [sum(s.seconds[p] for s in rows.values()) / len(rows) for p in wanted]
+    every = list(rows.values())
+    known = [p for p in combined or {} if any(p in s for s in every)]
+    together: list[float] = []
+    if combined and known and len(rows) > 2:
+        together = aggregate(every, known, weights={p: combined[p] for p in known})
+    console, table = _table("network", *wanted, *(["combination"] if together else []))
+    for i, (name, scores) in enumerate(rows.items()):
+        figures = [_number(scores[p]) if p in scores else "-" for p in wanted]
+        table.add_row(name, *figures, *([f"{together[i]:.3g}"] if together else []))
+    mean = [sum(s.seconds[p] for s in every) / len(rows) for p in wanted]
     table.add_row("mean seconds", *(f"{v:.3f}" for v in mean), style="dim")
     if len(rows) > 2:
-        size = [scores["params"] for scores in rows.values()]
-        found = []
-        for p in wanted:
-            values = [upward(s, p) for s in rows.values()]
-            found.append(f"{agreement(values, size).spearman:+.2f}")
+        size = [scores["params"] for scores in every]
+        columns = [[upward(s, p) for s in every] for p in wanted]
+        columns += [together] if together else []
+        found = [f"{agreement(values, size).spearman:+.2f}" for values in columns]
         table.add_row("rank correlation with params", *found, style="dim")
     console.print(table)
     reasons = {f"{p} is {why}" for s in rows.values() for p, why in s.undefined.items()}
