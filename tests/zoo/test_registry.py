@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from pathlib import Path
+
 import pytest
 import torch
 
@@ -136,3 +138,9 @@ def test_suggest_for_all_else(modality: str, shape: tuple[int, ...]) -> None:
     name = suggest(modality, shape, 1000)
     assert name == "mlp"
     build_space(name, input_shape=shape, n_outputs=10)
+
+
+@pytest.mark.parametrize("name", sorted(SPACES))
+def test_every_space_is_in_the_documentation(name: str) -> None:
+    page = (Path(__file__).parents[2] / "docs/spaces.md").read_text(encoding="utf-8")
+    assert f"| `{name}` |" in page
