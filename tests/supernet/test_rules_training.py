@@ -91,7 +91,7 @@ sys.path.insert(0, {root!r})
 from archwright.supernet.training import train_supernet
 from archwright.training import Recipe
 from tests.supernet import shared_toys
-train_supernet(shared_toys.space(), shared_toys.task(), rule="sandwich", epochs=40, seed=1,
+train_supernet(shared_toys.space(), shared_toys.task(), rule="sandwich", epochs=15, seed=1,
                recipe=Recipe(batch_size=16), checkpoint={folder!r}, checkpoint_seconds=0)
 """
 
@@ -111,7 +111,7 @@ def test_kill_9(tmp_path):
         child.kill()  # SIGKILL
         child.wait()
     n_before = torch.load(tmp_path / FILE, weights_only=True)["step"]
-    how = {"rule": "sandwich", "epochs": 40, "n_threads": 1}
+    how = {"rule": "sandwich", "epochs": 15, "n_threads": 1}
     resumed = train(**how, checkpoint=tmp_path)
     whole = train(**how)
     assert 0 < n_before < whole.n_steps
