@@ -237,8 +237,18 @@ class Trainer:
 
     def _keep(self, arch: Architecture) -> None:
         with self.average.applied() if self.average else nullcontext():
-            self.teacher = self.supernet.extract(arch).eval().requires_grad_(False)
-        self._teacher_arch = dict(arch)
+            weights = self.supernet.extract(arch).state_dict()
+        self._set_teacher(dict(arch), weights)
+
+    def _set_teacher(self, arch: dict[str, Any], weights: Mapping[str, Tensor]) -> None:
+        # Built anew, also when it has just been extracted: in another layout of memory its outputs
+        # would differ in the last bits from those after a resumption.
+        teacher = self.supernet.space.build(arch, seed=0)
+        teacher.load_state_dict(weights)
+        teacher.to(self.device).eval().requires_grad_(False)
+        if self.channels_last:
+            lay_out(teacher, torch.channels_last)
+        self.teacher, self._teacher_arch = teacher, arch
 
     # -- before and after -----------------------------------------------------------------
 
@@ -286,14 +296,9 @@ class Trainer:
         self.context.rng.setstate((version, tuple(internal), gauss))
         self.context.memory = state["memory"]
         self.context.scratch = {}
-        self._teacher_arch = dict(state["teacher_arch"])
-        self.teacher = None
+        self.teacher, self._teacher_arch = None, {}
         if state["teacher"] is not None:
-            teacher = self.supernet.space.build(self._teacher_arch, seed=0)
-            teacher.load_state_dict(state["teacher"])
-            self.teacher = teacher.to(self.device).eval().requires_grad_(False)
-            if self.channels_last:
-                lay_out(self.teacher, torch.channels_last)
+            self._set_teacher(dict(state["teacher_arch"]), state["teacher"])
         torch.set_rng_state(state["torch"])
         if self.device.type == "cuda" and state["cuda"] is not None:
             torch.cuda.set_rng_state(state["cuda"], self.device)

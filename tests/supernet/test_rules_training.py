@@ -15,8 +15,10 @@ from archwright.errors import InputError, LedgerError
 from archwright.strategies import Policy
 from archwright.supernet.checkpoints import FILE
 from archwright.supernet.rules import Enas, Pass, ProgressiveShrinking, Sandwich, StrictFairness
+from archwright.supernet.sizes import Sizes
+from archwright.supernet.trainer import Trainer
 from archwright.supernet.training import train_supernet
-from archwright.training import Recipe
+from archwright.training import Recipe, distillation_loss
 from tests.supernet import shared_toys
 
 SPACE = shared_toys.space()
@@ -88,8 +90,10 @@ SCRIPT = """
 import sys, torch
 torch.set_num_threads(1)
 sys.path.insert(0, {root!r})
+from archwright.supernet.sizes import Sizes
+from archwright.supernet.trainer import Trainer
 from archwright.supernet.training import train_supernet
-from archwright.training import Recipe
+from archwright.training import Recipe, distillation_loss
 from tests.supernet import shared_toys
 train_supernet(shared_toys.space(), shared_toys.task(), rule="sandwich", epochs=15, seed=1,
                recipe=Recipe(batch_size=16), checkpoint={folder!r}, checkpoint_seconds=0)
@@ -127,25 +131,41 @@ def test_refuses_the_folder_of_another_training(tmp_path):
         train(epochs=1, checkpoint=tmp_path)
 
 
-def test_in_place_distillation_follows_the_first_pass():
-    """Where all labels are wrong, a sub-network that distils still follows its teacher."""
-    large, small = SPACE.default | {"width": 6}, SPACE.default
+@pytest.mark.parametrize("share", [0.0, 0.3, 1.0])
+def test_in_place_distillation_is_from_the_first_pass(share):
+    small = SPACE.default | {"dropout": 0.0}
+    large = small | {"width": 6}
 
-    def distance(share):
-        class Rule:
-            def plan(self, step):
-                return [Pass(large), Pass(small, "first", share)]
+    class Rule:
+        def plan(self, step):
+            return [Pass(large), Pass(small, "first", share, weight=3.0)]
 
-        made = train(rule=Rule(), epochs=6).supernet
-        x = TASK.prepare(TASK.validation.x)
-        with torch.no_grad():
-            with made.active(large):
-                a = made.train()(x).softmax(1)
-            with made.active(small):
-                b = made(x).softmax(1)
-        return float((a - b).abs().mean())
-
-    assert distance(1.0) < distance(0.0)
+    recipe = RECIPE.resolve(kind="classification", modality="image", n_rows=54)
+    supernet = SPACE.supernet(seed=0)
+    trainer = Trainer(
+        supernet,
+        TASK,
+        recipe,
+        rule=Rule(),
+        sizes=Sizes(SPACE, (1, 6, 6)),
+        seed=0,
+        device=torch.device("cpu"),
+        n_steps=10,
+    )
+    rows = torch.arange(20)
+    x, y = TASK.prepare(TASK.train.x[rows]), TASK.train.y[rows]
+    outputs = []
+    for arch in (large, small):
+        with torch.no_grad(), supernet.active(arch):
+            outputs.append(supernet(x))
+    smoothing = recipe.label_smoothing
+    first, second = (TASK.loss(out, y, label_smoothing=smoothing) for out in outputs)
+    distance = distillation_loss(
+        outputs[1], outputs[0], kind="classification", temperature=recipe.distill_temperature
+    )
+    expected = (first + 3 * torch.lerp(second, distance, share)) / 4
+    found = trainer.step(rows, lr=0.0, number=0, progress=0.9, first=True)
+    assert float(found) == pytest.approx(float(expected), rel=1e-5)
 
 
 def test_a_teacher_that_is_not_kept_is_an_error():
