@@ -153,8 +153,8 @@ def depthwise_weight_gradient(
 ) -> Tensor:
     """The gradient of the weights, `channels x 1 x kernel x kernel`.
 
-    In torch, pixels `dilation` apart are images of their own, which are convolved without
-    dilation: torch's own gradient of dilated kernels is slow.
+    In torch a sum for each tap, but for small kernels: torch's own gradient takes 1.3 to 5 times
+    as long for kernels of 5 or with dilation (measured on one core).
     """
     kernel, stride, padding, dilation = window
     n_channels = x.shape[1]
@@ -165,30 +165,17 @@ def depthwise_weight_gradient(
         _call(run, x, grad, found, geometry, line)
         return found
     x = _rectified(x, line)
-    if dilation == 1:
-        return _weight_gradient(grad, x, kernel, stride, padding)
-    x = F.pad(x, [padding] * 4)
-    reach = dilation * (kernel - 1)
-    if stride > 1:
-        wide = grad.new_zeros(*grad.shape[:2], *(size - reach for size in x.shape[2:]))
-        wide[:, :, ::stride, ::stride] = grad
-        grad = wide
-    return sum(
-        _weight_gradient(
-            last(grad[:, :, a::dilation, b::dilation]),
-            last(x[:, :, a::dilation, b::dilation]),
-            kernel,
-            1,
-            0,
-        )
-        for a in range(min(dilation, grad.shape[2]))
-        for b in range(min(dilation, grad.shape[3]))
-    )  # type: ignore[return-value]
-
-
-def _weight_gradient(grad: Tensor, x: Tensor, kernel: int, stride: int, padding: int) -> Tensor:
-    shape = (x.shape[1], 1, kernel, kernel)
-    return conv2d_weight(x, shape, grad, stride, padding, 1, x.shape[1])
+    if dilation == 1 and kernel <= 3:
+        shape = (n_channels, 1, kernel, kernel)
+        return conv2d_weight(x, shape, grad, stride, padding, 1, n_channels)
+    x = last(F.pad(x, [padding] * 4))
+    rows, columns = (stride * (size - 1) + 1 for size in grad.shape[2:])
+    taps = [
+        (grad * x[:, :, top : top + rows : stride, left : left + columns : stride]).sum((0, 2, 3))
+        for top in range(0, dilation * kernel, dilation)
+        for left in range(0, dilation * kernel, dilation)
+    ]
+    return torch.stack(taps, 1).reshape(n_channels, 1, kernel, kernel)
 
 
 def statistics(
@@ -230,8 +217,8 @@ def _statistics(
     x: Tensor, n: int, eps: float, known: Any, line: Any, running: Any, share: float, batch: bool
 ) -> Norm:
     if known is None:
-        variance, mean = torch.var_mean(x, (0, 2, 3), correction=0)
-        known = torch.stack([mean, variance]).double()
+        # torch.var_mean takes ten times as long in this order.
+        known = torch.stack(torch.batch_norm_update_stats(x, None, None, 0.0)).double()
     mean, variance = known
     if running is not None:
         for old, new in zip(running, (mean, variance * (n / (n - 1))), strict=True):
