@@ -10,7 +10,7 @@ with a kernel of 3 or 5 and an expansion of 1, 3 or 6; with expansion 1 there ar
 on; where a stage widens or halves, it is a 1 x 1 convolution, as in the published code.
 
 Differences from the paper: images smaller than 224 pixels are halved less often, the early strides
-being 1; the last convolution has 1,984 channels, as in FBNet-B and -C (FBNet-A: 1,504); in a
+being 1; the last convolution has 1,984 channels, as in the published code of FBNet-B and -C; in a
 residual block the last scale starts at zero.
 """
 
