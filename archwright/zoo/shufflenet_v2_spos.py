@@ -80,7 +80,8 @@ class ShuffleNetV2SPOS(nn.Module):
         self.stem = conv_bn(scale.channels, channels, stride=strides[0], activation=nn.ReLU)
         stages = []
         for i, ((usual, n), stride) in enumerate(zip(_STAGES, strides[1:], strict=True)):
-            width = narrowed(usual, width_share)
+            # The first block adds its new channels to those that it receives.
+            width = max(narrowed(usual, width_share), channels + 4)
             with aw.scope(f"stage{i + 1}"):
                 rows = [
                     _layer(j, width if j else channels, width, stride)

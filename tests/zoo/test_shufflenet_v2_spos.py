@@ -37,3 +37,10 @@ def test_candidates():
     model = space.build(dict.fromkeys(space.paths, "shuffle_7x7"), device="meta")
     assert model.stages[3][0].projection[0][0].kernel_size == (7, 7)
     assert model.stages[3][1].branch[1][0].kernel_size == (7, 7)
+
+
+def test_very_narrow_copies():
+    space = build_space("shufflenet_v2_spos", input_shape=(1, 8, 8), n_outputs=2)
+    model = space.smaller(width=0.01).build(space.default, device="meta")
+    assert model(torch.zeros(1, 1, 8, 8, device="meta")).shape == (1, 2)
+    assert [stage[1].branch[1][0].in_channels for stage in model.stages] == [4, 6, 8, 10]
