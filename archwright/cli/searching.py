@@ -156,7 +156,7 @@ def search(
         ),
     ] = None,
     fidelity: Annotated[
-        str | None,
+        list[str] | None,
         typer.Option(
             metavar="KIND=SHARE",
             help="Train candidates cheaper: shares of epochs, data, resolution, width, depth, such "
@@ -320,7 +320,7 @@ def search(
     if space != "auto":
         check_name("space", space, [*space_names(), "auto"])
     limits = parse_limits(limit or [])
-    shares = None if fidelity is None else Fidelity.parse(fidelity)
+    shares = Fidelity.parse(",".join(fidelity)) if fidelity else None
     if teacher is not None:
         check_data(str(teacher), "--teacher")
     if minutes is None and trials is None:

@@ -184,8 +184,16 @@ def comparable(result: Result, trial: Trial) -> bool:
 
 def low_fidelity(result: Result) -> str | None:
     """What to know where the best trial was no full evaluation, else None."""
-    best = result.history.best
-    if best is None or best.fidelity is None:
+    best, full = result.history.best, result.history.full_budget
+    if best is None:
+        return None
+    if best.fidelity is None and best.budget is not None and full and best.budget < full:
+        return (
+            f"No trial was trained in full: the best ones had {best.budget:g} of {full:g} "
+            "epochs (or what the budget's unit is), so validation figures are of short "
+            "trainings. With more trials or time the best go on."
+        )
+    if best.fidelity is None:
         return None
     return (
         f"Validation figures are of evaluations at {best.fidelity}, an estimated "

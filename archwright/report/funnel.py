@@ -76,7 +76,7 @@ def rows_of(stages: Sequence[Mapping[str, Any]]) -> list[tuple[str, str, str, st
         passed = stage.get("passed_over")
         if passed:
             times = "once" if passed[0] == 1 else f"{passed[0]} times"
-            note = f"passed over {times}: {passed[1]}"
+            note = f"passed over {times}, so that chance cut there: {passed[1]}"
         rows.append(
             (
                 str(stage["name"]),

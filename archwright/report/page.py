@@ -452,6 +452,9 @@ def _stages(result: Result) -> str:
         + (_say(doubt, "behind") if doubt else "")
         + _table(head, rows)
         + _note(
+            "Sums over all rounds. The first row is what was drawn, repetitions and what breaks a "
+            "limit included; reserves and networks that did not come from a pool (the default one) "
+            "make the numbers of neighbouring rows differ. "
             "Lengths are logarithmic; the dark part went on to the next stage. The correlation is "
             "Spearman's, of what both stages judged: what went on was chosen, so it is lower than "
             "among all. Some of the trained were drawn at random, so that cheap stages can be "

@@ -18,6 +18,7 @@ from archwright.evaluators import EvaluatorLike, check_evaluator, require_fideli
 from archwright.executors import Executor
 from archwright.runs.checks import check_folder, parse_limits, positive
 from archwright.runs.facts import is_finite
+from archwright.runs.judges import has_stages
 from archwright.runs.progress import Progress, harmless
 from archwright.runs.record import CALL, read_run, result_from
 from archwright.runs.run import Run
@@ -75,7 +76,8 @@ def search(
         first: what to evaluate before the strategy is asked: a list of architectures, an earlier
             `Result` or the folder of its run, or a `CheapScores`; see `WarmStart`.
         stopping: a rule that stops evaluations early by their curves: "median", "curve" (see
-            `archwright.strategies.CurveStopping`), one of Optuna's pruners, or an object with ``prepare(history, trial)``.
+            `archwright.strategies.CurveStopping`), one of Optuna's pruners, or an object with
+            ``prepare(history, trial)``.
         fidelity: evaluate at a share of the cost: of every trial whose proposal names none. The
             winner's final training is in full. None: in full.
         trials: how many evaluations to make in all; what breaks a limit beforehand is not counted.
@@ -144,6 +146,11 @@ def search(
     check = getattr(chosen, "check", None)
     if check is not None:
         check(space, objective)
+    if lower is not None and has_stages(chosen):
+        raise InputError(
+            "a cascade says by its stages how cheaply it evaluates: give them the fidelity, such "
+            f"as Cascade([Stage({lower!r})]), instead of search(fidelity=...)"
+        )
     check_budget = getattr(chosen, "check_budget", None)
     if check_budget is not None:
         check_budget(*known_budgets(evaluator))

@@ -74,9 +74,16 @@ def pool_within(
 
 
 def with_pool(strategy: Strategy, pool: int) -> Strategy:
-    """A cascade with another size of its pool; any other strategy as it is."""
+    """A cascade with another size of its pool, 0: without judges; any other strategy as it is."""
     found = _cascade(strategy)
-    return strategy if found is None else _replaced(strategy, found.with_pool(pool))
+    if found is None:
+        return strategy
+    return _replaced(strategy, found.with_pool(pool) if pool else found.without_judges())
+
+
+def has_stages(strategy: Strategy) -> bool:
+    """Whether it is a cascade, bare or wrapped."""
+    return _cascade(strategy) is not None
 
 
 def record_of(strategy: Strategy, history: Any) -> list[dict[str, Any]] | None:

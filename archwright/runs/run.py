@@ -245,6 +245,7 @@ class Run:
         clock = Clock(before=time.monotonic() - self.began)
         job = job or self._job(stack)
         self._equip(plan, device)
+        self._write(result, finished=False)
         why = self._search(history, ledger, plan, clock, executor, job, device, running, result)
         self.info["stopped"] = why
         self.info["search_seconds"] = clock.now()
@@ -342,8 +343,7 @@ class Run:
             seconds = plan.search_seconds
             self.info["pool"] = pool_within(judged, self.space, seconds, seed=self.seed)
         pool = self.info["pool"]
-        if pool != 0:
-            self.strategy = judged if pool is None else with_pool(judged, pool)
+        self.strategy = judged if pool is None else with_pool(judged, pool)
 
     def _checkpoints(self, stack: ExitStack) -> Path | None:
         """Where trials leave what others go on from; a temporary folder for a run without one."""

@@ -13,7 +13,12 @@ from archwright.errors import InputError, whole_number
 from archwright.space import Space
 from archwright.strategies.base import random_proposal, remembered
 from archwright.strategies.cascade_record import summary
-from archwright.strategies.cascade_screen import Screening, entrants_of, screened
+from archwright.strategies.cascade_screen import (
+    Screening,
+    entrants_of,
+    keeps_limits,
+    screened,
+)
 from archwright.strategies.cascade_stages import PREDICTOR, ZERO_COST, Stage, checked
 from archwright.strategies.fidelity import best_first
 from archwright.strategies.population import check_share
@@ -27,6 +32,7 @@ STAGES = (
 )
 """A ninth of the epochs was tried as a stage more: of a short training it says nothing."""
 PROMOTION = "promotion"
+N_FIRST_DRAWS = 100  # for the first network to keep the limits
 
 
 class Cascade:
@@ -77,6 +83,11 @@ class Cascade:
         explore: float = 0.2,
         n_least: int = 8,
     ) -> None:
+        if stages is not None and (isinstance(stages, str) or not isinstance(stages, Sequence)):
+            raise InputError(
+                f"stages must be a list of stages, such as [Stage('predictor'), Stage(1 / 3)], got "
+                f"{stages!r}"
+            )
         self.stages = checked(STAGES if stages is None else stages)
         self.pool = whole_number("pool", pool)
         check_share(explore=explore)
@@ -104,6 +115,20 @@ class Cascade:
         return tuple(stage for stage in self.stages if not stage.trains)
 
     @property
+    def named(self) -> list[tuple[str, Stage]]:
+        """The cheap stages under names of their own, though two judge by things of one name."""
+        found: list[tuple[str, Stage]] = []
+        taken = {"pool"}
+        for stage in self.cheap:
+            name, n = stage.name, 1
+            while name in taken:
+                n += 1
+                name = f"{stage.name} ({n})"
+            taken.add(name)
+            found.append((name, stage))
+        return found
+
+    @property
     def trained(self) -> tuple[Stage, ...]:
         """The stages of training, the last of them in full."""
         return tuple(stage for stage in self.stages if stage.trains)
@@ -112,6 +137,15 @@ class Cascade:
         """The same cascade, with the `Judge` that "zero_cost" stands for."""
         return self._changed(
             [replace(s, by=judge) if s.by == ZERO_COST else s for s in self.stages]
+        )
+
+    def without_judges(self) -> Cascade:
+        """The same cascade, whose judges are not asked; what needs none, the predictor, stays."""
+        return self._changed(
+            [
+                s if s.judge() is None else replace(s, by=ZERO_COST, label=s.name)
+                for s in self.stages
+            ]
         )
 
     def with_pool(self, pool: int) -> Cascade:
@@ -182,6 +216,8 @@ class Cascade:
                 # Of so few epochs two stages are one.
                 found.pop()
                 n = coming
+            elif found and history.level(budget, rest) <= history.level(*found[-1][:2]):
+                continue  # rounded to whole epochs it is no more than the one before
             coming = n
             found.append((budget, rest, max(1, math.ceil(n - 1e-9))))
             n = n * stage.keep
@@ -258,7 +294,9 @@ class Cascade:
         budget, fidelity, _ = self.rungs(history)[0]
         if history.next_number == 0:
             # Pools are drawn by the first trial's seed, which is not known before it began.
-            new = random_proposal(history, rng)
+            drawn = (history.space.sample(rng=rng) for _ in range(N_FIRST_DRAWS))
+            fits = next((a for a in drawn if keeps_limits(history, a)), None)
+            new = random_proposal(history, rng) if fits is None else Proposal(fits, origin="random")
         else:
             new = next(entrants_of(self, history, index), None)
             new = new or random_proposal(history, rng)

@@ -12,6 +12,10 @@ if TYPE_CHECKING:
     from archwright.strategies.cascade import Cascade
 
 
+N_LEAST = 5
+"""Of so few values a rank correlation says nothing."""
+
+
 def summary(cascade: Cascade, history: History) -> list[dict[str, Any]]:
     """One record a stage, in order, over all rounds so far, as plain JSON values.
 
@@ -23,7 +27,7 @@ def summary(cascade: Cascade, history: History) -> list[dict[str, Any]]:
         Of each stage ``name``, ``kind`` ("pool", "cheap" or "training"), ``n_in``, ``n_out``,
         ``seconds`` (of screening in the search's process, or of all its evaluations),
         ``agreement`` (Spearman's rank correlation of its values with those of the next stage of
-        training, of what has both; None where there are fewer than three), ``n_agreement`` (how
+        training, of what has both; None where there are fewer than five), ``n_agreement`` (how
         many that are) and ``passed_over`` (in how many rounds it was, and why the last time).
     """
     return [*_cheap(cascade, history), *_trained(cascade, history)]
@@ -100,7 +104,8 @@ def _empty(name: str, kind: str) -> dict[str, Any]:
 
 def _agree(entry: dict[str, Any], pairs: list[tuple[float, float]]) -> None:
     entry["n_agreement"] = len(pairs)
-    entry["agreement"] = rank_correlation(*zip(*pairs, strict=True)) if pairs else None
+    enough = len(pairs) >= N_LEAST
+    entry["agreement"] = rank_correlation(*zip(*pairs, strict=True)) if enough else None
 
 
 def _name(history: History, budget: float | None, fidelity: Fidelity | None) -> str:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 import time
+import warnings
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from random import Random
@@ -18,6 +19,7 @@ from archwright.trials import History, Proposal, Trial
 if TYPE_CHECKING:
     from archwright.strategies.cascade import Cascade
 
+FAILED = "it failed"
 N_PARENTS = 5
 N_TRIES = 10  # draws for each place in the pool
 N_KNOWN = 100  # draws in a row of what is known already, after which the space counts as small
@@ -89,22 +91,25 @@ def _screen(cascade: Cascade, history: History, index: int, start: int) -> dict[
     alive, last = list(range(len(pool))), list(range(len(pool)))
     scores: list[dict[str, float]] = [{} for _ in pool]
     n_out = float(len(pool))
-    for stage in cascade.cheap:
+    for name, stage in cascade.named:
         began, n_in = time.perf_counter(), len(alive)
         n_out *= stage.keep
-        ranks, why = _ranks(
-            cascade, stage, history, earlier, [pool[i] for i in alive], scores, alive
-        )
+        coming = [pool[i] for i in alive]
+        ranks, why = _ranks(cascade, name, stage, history, earlier, coming)
+        for i, value in zip(alive, ranks or (), strict=False):
+            scores[i][name] = value
+        if why is not None and why.startswith(FAILED):
+            warnings.warn(f"the stage {name!r} of the cascade: {why}", stacklevel=2)
         if ranks is not None and why is None:
             alive = [alive[i] for i in order(ranks)]
             last = alive
         alive = alive[: max(1, math.ceil(n_out - 1e-9))]
-        stages.append(_entry(stage.name, n_in, len(alive), began, why))
+        stages.append(_entry(name, n_in, len(alive), began, why))
     chosen = _mixed(cascade, alive, last, len(pool), rng)
     entrants = [
         {
             "architecture": dict(pool[i]),
-            "scores": {name: v for name, v in scores[i].items() if math.isfinite(v)},
+            "scores": {key: v for key, v in scores[i].items() if math.isfinite(v)},
             "explored": explored,
             "parent": parents[i],
         }
@@ -146,13 +151,14 @@ def _pool(
         if n_known:
             continue
         seen.add(form)
-        if _keeps_limits(history, architecture):
+        if keeps_limits(history, architecture):
             pool.append(architecture)
             parents.append(None if parent is None else parent.number)
     return drawn, pool, parents
 
 
-def _keeps_limits(history: History, architecture: Architecture) -> bool:
+def keeps_limits(history: History, architecture: Architecture) -> bool:
+    """Whether an architecture keeps the limits on costs, as far as those are known beforehand."""
     if history.costs is None or not history.objective.limits:
         return True
     try:
@@ -163,14 +169,13 @@ def _keeps_limits(history: History, architecture: Architecture) -> bool:
 
 def _ranks(
     cascade: Cascade,
+    name: str,
     stage: Stage,
     history: History,
     earlier: Sequence[Trial],
     architectures: Sequence[Architecture],
-    scores: list[dict[str, float]],
-    alive: Sequence[int],
 ) -> tuple[Sequence[float] | None, str | None]:
-    """A stage's values, which go into `scores`; and why it is to be passed over, if it is."""
+    """A stage's values, and why it is to be passed over, if it is."""
     if not architectures:
         return None, "nothing came in"
     results = _results(cascade, history, earlier)
@@ -185,10 +190,12 @@ def _ranks(
         try:
             ranks = [float(v) for v in judge.rank(history.space, architectures)]
         except Exception as error:  # what cannot judge is no reason to end a search
-            return None, f"it failed: {type(error).__name__}: {error}"
-    for i, value in zip(alive, ranks, strict=True):
-        scores[i][stage.name] = value
-    return ranks, _disagrees(cascade, stage, history, results)
+            return None, f"{FAILED}: {type(error).__name__}: {error}"
+        if len(ranks) != len(architectures):
+            return None, f"{FAILED}: {len(ranks)} values for {len(architectures)} architectures"
+        if not any(map(math.isfinite, ranks)):
+            return None, f"{FAILED}: none of its {len(ranks)} values is a finite number"
+    return ranks, _disagrees(cascade, name, history, results)
 
 
 def _results(
@@ -206,10 +213,10 @@ def _results(
 
 
 def _disagrees(
-    cascade: Cascade, stage: Stage, history: History, results: dict[Architecture, float]
+    cascade: Cascade, name: str, history: History, results: dict[Architecture, float]
 ) -> str | None:
     """Why a stage's order is not to be trusted, by what was trained in earlier rounds."""
-    pairs = agreement_pairs(history, stage.name, results)
+    pairs = agreement_pairs(history, name, results)
     if len(pairs) < cascade.n_least:
         return None
     found = rank_correlation(*zip(*pairs, strict=True))

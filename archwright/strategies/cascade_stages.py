@@ -33,6 +33,7 @@ class Stage:
             architecture -> number (larger is better); or, for a stage of training, a share of a
             full evaluation's budget, or a `Fidelity`.
         keep: the share that goes on to the next stage, above 0 and at most 1.
+        label: a name for records and reports; None: after what judges.
 
     Raises:
         InputError: an argument is none of these.
@@ -43,14 +44,13 @@ class Stage:
 
     by: Any
     keep: float = 1 / 3
+    label: str | None = None
 
     def __post_init__(self) -> None:
         by = self.by
-        if isinstance(by, bool) or not (
-            by in (ZERO_COST, PREDICTOR)
-            or isinstance(by, int | float | Fidelity | Judge)
-            or (callable(by) and not isinstance(by, type))
-        ):
+        named = isinstance(by, str) and by in (ZERO_COST, PREDICTOR)
+        judges = isinstance(by, int | float | Fidelity | Judge) or callable(by)
+        if isinstance(by, bool | type) or not (named or judges):
             raise InputError(
                 f"a stage judges by {ZERO_COST!r}, {PREDICTOR!r}, an object with "
                 "rank(space, architectures), a function architecture -> number, a share of the "
@@ -84,6 +84,8 @@ class Stage:
     @property
     def name(self) -> str:
         """For records and reports."""
+        if self.label is not None:
+            return self.label
         if self.trains:
             return f"training, {share_of(self.fidelity)}"
         if isinstance(self.by, str):

@@ -64,10 +64,20 @@ def known_budgets(evaluator: Any) -> tuple[float | None, tuple[float, ...] | Non
     """What an evaluation in full costs, and the budgets there are; None where nothing says so.
 
     Read from the evaluator's ``full_budget`` and ``budgets``.
+
+    Raises:
+        InputError: one of them is no positive number.
     """
     given = getattr(evaluator, "budgets", None)
     budgets = None if given is None or None in given or not len(given) else tuple(given)
     full = getattr(evaluator, "full_budget", None)
+    for name, values in (("full_budget", (full,)), ("budgets", budgets or ())):
+        for value in values:
+            if value is not None and not (_is_number(value) and 0 < value < math.inf):
+                raise InputError(
+                    f"the evaluator's {name} must be a positive number, in the unit of "
+                    f"candidate.budget, got {value!r}"
+                )
     return (budgets[-1] if full is None and budgets else full), budgets
 
 

@@ -182,7 +182,9 @@ class WarmStart:
         if left:
             staged = multi_fidelity(self.wrapped)
             budget = None if staged is None else staged.entry_budget(history)
-            return Proposal(left[0], budget, origin="warm start")
+            entry = getattr(self.wrapped, "entry_fidelity", None)
+            fidelity = None if entry is None else entry(history)
+            return Proposal(left[0], budget, origin="warm start", fidelity=fidelity)
         proposal: Proposal | None = self.wrapped.propose(history, rng)
         return proposal
 

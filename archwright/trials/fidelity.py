@@ -114,6 +114,8 @@ class Fidelity:
                     f"the fidelity {text!r} cannot be read at {part!r}; write kind=share, such "
                     f"as epochs=0.25 or width=50%, with commas between; kinds: {', '.join(KINDS)}"
                 ) from None
+            if name in values:
+                raise InputError(f"the fidelity {text!r} names {name} twice")
             values[name] = value / 100 if number.endswith("%") else value
         return cls.from_dict(values)
 

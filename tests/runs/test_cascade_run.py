@@ -5,7 +5,7 @@ import numpy as np
 import pytest
 
 import archwright as aw
-from archwright.errors import LedgerError
+from archwright.errors import InputError, LedgerError
 from archwright.runs.judges import pool_within, record_of, with_judges, with_pool
 from archwright.runs.networks import remembering
 from archwright.strategies import Cascade, RandomSearch, Stage, WarmStart
@@ -106,6 +106,33 @@ def test_a_pool_is_made_for_the_time(monkeypatch):
     assert pool_within(Cascade(), space, 100.0, seed=0) is None
     assert with_pool(filled, 50).n_entrants == filled.n_entrants
     assert with_pool(RandomSearch(), 50) == RandomSearch()
+
+
+def test_a_judge_that_the_time_does_not_suffice_for_is_not_asked():
+    def slow(architecture):
+        raise AssertionError("asked")
+
+    filled = with_pool(Cascade([Stage(slow, keep=0.2), "predictor", 1 / 3], pool=50), 0)
+    assert [stage.name for stage in filled.cheap] == ["slow", "predictor"]
+    assert filled.cheap[0].judge() is None
+    assert filled.n_entrants == 3
+
+
+def test_a_cascade_and_a_fidelity_of_all_trials_exclude_each_other():
+    with pytest.raises(InputError, match="by its stages"):
+        aw.search(
+            small(), aw.Train(task(), epochs=2), strategy="cascade", fidelity=aw.Fidelity(data=0.5)
+        )
+
+
+@pytest.mark.parametrize("full", [-1, 0, "9", float("nan")])
+def test_a_full_budget_that_cannot_be_is_refused(full):
+    def evaluate(candidate):
+        return {"accuracy": 1.0}
+
+    evaluate.full_budget = full
+    with pytest.raises(InputError, match="full_budget must be a positive number"):
+        aw.search(PLAIN, evaluate, maximize="accuracy", strategy=Cascade([1 / 3]), trials=3)
 
 
 def test_only_a_cascade_has_stages_to_record():

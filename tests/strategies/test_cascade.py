@@ -5,7 +5,7 @@ import pytest
 
 from archwright.errors import InputError
 from archwright.space import Choice, Space
-from archwright.strategies import Cascade, Stage
+from archwright.strategies import Cascade, Stage, WarmStart
 from archwright.strategies.cascade_stages import checked, order, rank_correlation
 from archwright.strategies.fidelity import multi_fidelity
 from archwright.testing import check_strategy
@@ -17,6 +17,10 @@ FLAT = flat()
 
 def value(architecture):
     return float(sum(architecture.values()))
+
+
+def length(architecture):
+    return float(sum(len(str(value)) for value in architecture.values()))
 
 
 def opposite(architecture):
@@ -50,7 +54,7 @@ def simulate(strategy, n, *, history=None, n_workers=1, space=FLAT, full=27.0, s
 
 def test_conformance():
     check_strategy(Cascade)
-    check_strategy(lambda: Cascade([Stage(value, keep=0.2), Stage(1 / 3)], pool=20))
+    check_strategy(lambda: Cascade([Stage(length, keep=0.2), Stage(1 / 3)], pool=20))
     check_strategy(lambda: Cascade([1.0], pool=4))
 
 
@@ -69,7 +73,7 @@ def test_stages_are_read_and_an_evaluation_in_full_is_the_last():
         (["snip"], "a stage judges by"),
         ([0.0], "share of the full budget"),
         ([True], "a stage judges by"),
-        ([Stage], "a stage judges by"),
+        ([Cascade], "a stage judges by"),
     ],
 )
 def test_stages_that_cannot_be_are_refused(stages, message):
@@ -170,9 +174,67 @@ def test_a_judge_that_fails_is_passed_over_with_the_reason():
         raise RuntimeError("no such layer")
 
     cascade = Cascade([Stage(broken, keep=0.2), 1 / 3], pool=50)
-    history = simulate(cascade, 12)
+    with pytest.warns(UserWarning, match="no such layer"):
+        history = simulate(cascade, 12)
     (stage,) = [s for s in cascade.record(history) if s["kind"] == "cheap"]
     assert "no such layer" in stage["passed_over"][1]
+
+
+def test_stages_of_one_name_are_judged_apart():
+    stages = [
+        Stage(lambda a: value(a), keep=0.4),
+        Stage(lambda a: -value(a), keep=0.7),
+        1 / 9,
+    ]
+    cascade = Cascade(stages, pool=40, n_least=4, explore=0.4)
+    history = simulate(cascade, 70)
+    _, good, bad, *_ = cascade.record(history)
+    assert (good["name"], bad["name"]) == ("lambda", "lambda (2)")
+    assert good["agreement"] > 0.5
+    assert good["passed_over"] is None
+    assert bad["agreement"] < 0
+    assert bad["passed_over"] is not None
+    assert Cascade([Stage(value, keep=0.5, label="pool"), 0.5], pool=9).named[0][0] == "pool (2)"
+
+
+@pytest.mark.parametrize("answer", [[1.0], 5, [None] * 50, [float("nan")] * 50, None])
+def test_a_judge_with_useless_answers_is_passed_over_and_said(answer):
+    class Judge:
+        def rank(self, space, architectures):
+            return answer
+
+    with pytest.warns(UserWarning, match="the stage 'Judge' of the cascade: it failed"):
+        history = simulate(Cascade([Stage(Judge(), keep=0.2), 1 / 3], pool=50), 12)
+    assert len(history) == 12
+
+
+def test_stages_that_rounding_makes_equal_do_not_stop_the_cascade():
+    cascade = Cascade([0.02, Fidelity(epochs=0.1, data=0.9)], pool=12)
+    history = simulate(cascade, 30, full=9.0)
+    assert history.best.budget == 9
+    assert history.best.fidelity is None
+
+
+def test_what_is_given_first_begins_as_the_others_do():
+    cascade = Cascade([Stage(Fidelity(data=0.5), keep=0.3)], pool=6)
+    given = [FLAT.sample(seed=i) for i in range(3)]
+    history = simulate(WarmStart(cascade, given), 6, full=9.0)
+    assert {t.fidelity for t in history.trials} == {Fidelity(data=0.5)}
+
+
+@pytest.mark.parametrize("stages", ["zero_cost", Stage(0.5), 0.5])
+def test_what_is_no_list_of_stages_is_refused(stages):
+    with pytest.raises(InputError, match="list of stages"):
+        Cascade(stages)
+
+
+def test_the_first_network_keeps_the_limits_too():
+    objective = Objective.of(maximize="score", limits={"cost": 8})
+    for seed in range(10):
+        history = History(FLAT, objective, full_budget=9)
+        history.costs = lambda architecture: {"cost": value(architecture)}
+        made = Cascade([1 / 3], pool=6).propose(history, Random(seed))
+        assert value(made.architecture) <= 8
 
 
 def test_the_record_of_stages():
@@ -220,22 +282,30 @@ def test_a_search_that_goes_on_from_its_record_proposes_the_same():
     assert anew.trials == whole.trials
 
 
-def test_several_workers_and_checkpoints_that_may_be_needed():
+@pytest.mark.parametrize("n_workers", [1, 3])
+def test_what_is_continued_was_always_among_what_is_kept(n_workers):
     cascade = Cascade([Stage(value, keep=0.2), 1 / 9, 1 / 3], pool=45)
-    history = simulate(cascade, 40, n_workers=3)
-    by_number = {t.number: t for t in history.trials}
-    continued = {t.continues for t in history.trials if t.continues is not None}
-    assert continued
-    for number in continued:
-        before = History(FLAT, ONE, full_budget=27.0)
-        before.kept = history.kept
-        successor = next(t for t in history.trials if t.continues == number)
-        for trial in history.trials:
-            if trial.number < successor.number and trial in history.trials[: number + 40]:
-                before.add(trial)
-        assert number in by_number
-    open_rounds = cascade.resumable(history)
-    assert open_rounds <= set(by_number)
+    history = History(FLAT, ONE, full_budget=27.0)
+    waiting, rng, n_continued = [], Random(0), 0
+    while len(history) < 40:
+        made = None
+        if len(waiting) < n_workers:
+            made = cascade.propose(history, Random(history.next_number))
+        if made is None:
+            trial = waiting.pop(rng.randrange(len(waiting)))
+            history.add(finished(trial.number, trial, {"score": value(trial.architecture)}))
+            kept = cascade.resumable(history)
+            assert kept <= {t.number for t in history.trials}
+            continue
+        if made.continues is not None:
+            n_continued += 1
+            assert made.continues in kept
+        trial = running(history.next_number, made)
+        history.start(trial)
+        waiting.append(trial)
+    assert n_continued > 5
+    # And what can no longer go on is not kept for ever.
+    assert len(cascade.resumable(history)) < 15
 
 
 def test_fidelities_begin_anew_and_shares_of_epochs_go_on():
