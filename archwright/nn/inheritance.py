@@ -88,7 +88,8 @@ def inherit(model: nn.Module, parent: nn.Module) -> Inheritance:
                     n_here += _copy(parameter, other._parameters.get(name), module)
             if alike and other is not None:
                 for name, buffer in module._buffers.items():
-                    if buffer is not None:
+                    # What is not saved is a constant of the network, such as a table of positions.
+                    if buffer is not None and name not in module._non_persistent_buffers_set:
                         _copy(buffer, other._buffers.get(name), module)
             if n_own:
                 by_module[path] = n_here / n_own

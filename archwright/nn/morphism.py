@@ -5,13 +5,14 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Any
 
+import numpy as np
 import torch
 from torch import Tensor, nn
 
 from archwright.errors import InputError, whole_number
 from archwright.nn.contexts import evaluating
 from archwright.nn.inheritance import Inheritance, check_pair, inherit
-from archwright.nn.morphism_graph import CannotError, Network, Parent
+from archwright.nn.morphism_graph import CannotError, Network, Parent, copied
 from archwright.nn.morphism_plan import Planner
 
 TOLERANCE = 1e-5
@@ -76,7 +77,8 @@ def morph(
         model: a newly built network; changed in place.
         parent: a trained network; not changed, and nothing is shared with it.
         inputs: a batch that both take (a tuple where their forwards take several), as real as
-            possible; 2 rows are enough, 64 give new batch norms better statistics.
+            possible; 2 rows are enough, 64 give new batch norms better statistics. NumPy arrays are
+            taken, too, in the parent's floating-point type; nothing is written into them.
         noise: how unequally repeated channels are read: 0 (equally; repetitions then learn the
             same for ever) to below 1.
         seed: of the noise.
@@ -84,8 +86,11 @@ def morph(
             "leave" the network as it is, or "raise".
 
     Raises:
-        InputError: an argument is out of range, or the function cannot be preserved and
-            `otherwise` is "raise".
+        InputError: an argument is out of range, one of the networks does not take `inputs`, or the
+            function cannot be preserved and `otherwise` is "raise".
+
+    Whatever goes wrong on the way, the network has its own weights again before anything else is
+    done. Layers that are not yet initialised (`nn.LazyLinear`) are, by one batch of `inputs`.
 
     >>> parent = nn.Sequential(nn.Linear(4, 8), nn.ReLU(), nn.Linear(8, 2))
     >>> wider = nn.Sequential(nn.Linear(4, 20), nn.ReLU(), nn.Linear(20, 2))
@@ -101,8 +106,11 @@ def morph(
     seed = whole_number("seed", seed, least=0)
     if otherwise not in ("inherit", "leave", "raise"):
         raise InputError(f'otherwise must be "inherit", "leave" or "raise", got {otherwise!r}')
-    given = inputs if isinstance(inputs, tuple) else (inputs,)
-    before = {name: value.detach().clone() for name, value in model.state_dict().items()}
+    given = _as_tensors(inputs if isinstance(inputs, tuple) else (inputs,), _float_type(parent))
+    # This also initialises lazy layers.
+    _check_takes("parent", parent, given)
+    _check_takes("model", model, given)
+    before = {name: value.detach().clone() for name, value in _held(model).items()}
     reason = None
     try:
         with torch.no_grad():
@@ -113,10 +121,14 @@ def morph(
             reason = f"the outputs differ by {difference:.3g}, though all parts seemed to fit"
     except CannotError as error:
         reason = str(error)
+    except Exception as error:  # of a user's module: no reason to lose a trained parent's weights
+        reason = f"reading the networks failed: {_said(error)}"
+    except BaseException:
+        _restore(model, before)
+        raise
     if reason is None:
         return Morphed(model, preserved=True, difference=difference)
-    with torch.no_grad():
-        _write(model, before)
+    _restore(model, before)
     if otherwise == "raise":
         raise InputError(
             f"the function cannot be preserved: {reason}; change something else, or let "
@@ -127,6 +139,44 @@ def morph(
     return Morphed(model, False, difference, reason, inherited)
 
 
+def _float_type(model: nn.Module) -> torch.dtype:
+    found = (p.dtype for p in model.parameters() if p.is_floating_point())
+    return next(found, torch.get_default_dtype())
+
+
+def _as_tensors(inputs: tuple[Any, ...], dtype: torch.dtype) -> tuple[Any, ...]:
+    found = []
+    for given in inputs:
+        if isinstance(given, np.ndarray):
+            try:
+                given = torch.tensor(given)
+            except (TypeError, ValueError) as error:
+                raise InputError(f"inputs must be tensors of numbers: {error}") from None
+            given = given.to(dtype) if given.is_floating_point() else given
+        found.append(given)
+    return tuple(found)
+
+
+def _check_takes(role: str, model: nn.Module, inputs: tuple[Any, ...]) -> None:
+    try:
+        with torch.no_grad(), evaluating(model):
+            model(*copied(inputs))
+    except Exception as error:
+        shapes = ", ".join(
+            f"{tuple(one.shape)} of {one.dtype}" if isinstance(one, Tensor) else repr(one)[:80]
+            for one in inputs
+        )
+        raise InputError(
+            f"the {role} does not take the inputs ({shapes}): {_said(error)}; give a batch as its "
+            "forward takes it (a tuple where it takes several)"
+        ) from error
+
+
+def _said(error: Exception) -> str:
+    lines = str(error).splitlines()
+    return f"{type(error).__name__}: {lines[0]}" if lines else type(error).__name__
+
+
 def _planned(
     model: nn.Module, parent: nn.Module, inputs: tuple[Any, ...], noise: float, seed: int
 ) -> dict[str, Tensor]:
@@ -135,16 +185,35 @@ def _planned(
     return planner.tensors
 
 
+def _held(model: nn.Module) -> dict[str, Tensor]:
+    """Parameters and buffers by all of their names; no extra state, which may be anything."""
+    return {
+        **dict(model.named_parameters(remove_duplicate=False)),
+        **dict(model.named_buffers(remove_duplicate=False)),
+    }
+
+
 def _write(model: nn.Module, tensors: dict[str, Tensor]) -> None:
-    own = model.state_dict()
+    own = _held(model)
+    for name in tensors:
+        if name not in own:  # computed from others, as by a parametrization
+            raise CannotError(f"{name} is no parameter or buffer that could be set")
     for name, tensor in tensors.items():
         own[name].copy_(tensor)
+
+
+def _restore(model: nn.Module, before: dict[str, Tensor]) -> None:
+    with torch.no_grad():
+        for name, tensor in _held(model).items():
+            # What was not changed may be such that it cannot be written.
+            if name in before and not torch.equal(tensor, before[name]):
+                tensor.copy_(before[name])
 
 
 def _compare(model: nn.Module, parent: nn.Module, inputs: tuple[Any, ...]) -> tuple[float, float]:
     """Largest difference of the outputs, and their largest size."""
     with evaluating(model), evaluating(parent):
-        own, theirs = _tensors(model(*inputs)), _tensors(parent(*inputs))
+        own, theirs = _tensors(model(*copied(inputs))), _tensors(parent(*copied(inputs)))
     if [t.shape for t in own] != [t.shape for t in theirs]:
         return float("nan"), 1.0
     pairs = [(a.double(), b.double()) for a, b in zip(own, theirs, strict=True) if a.numel()]
@@ -157,6 +226,8 @@ def _tensors(outputs: Any) -> list[Tensor]:
         return [outputs]
     if isinstance(outputs, dict):
         outputs = outputs.values()
+    if isinstance(outputs, str | bytes):
+        return []
     if isinstance(outputs, tuple | list) or hasattr(outputs, "__iter__"):
         return [tensor for part in outputs for tensor in _tensors(part)]
     return []

@@ -34,6 +34,17 @@ _NEVER_NEGATIVE = ("relu", "relu6", "sigmoid", "hardsigmoid", "softmax", "Softma
 _KEEP_SIGN = POOLS | {"mean", "flatten", "Flatten", "add", "mul", "cat", "getitem", "reshape"}
 
 
+def copied(inputs: Any) -> Any:
+    """Inputs to call a network with that may write into them, as ReLU(inplace=True) does."""
+    if isinstance(inputs, Tensor):
+        return inputs.detach().clone()
+    if type(inputs) in (tuple, list):
+        return type(inputs)(copied(one) for one in inputs)
+    if type(inputs) is dict:
+        return {name: copied(one) for name, one in inputs.items()}
+    return inputs
+
+
 class CannotError(Exception):
     """A change that no weights preserve; its text says why."""
 
@@ -84,7 +95,7 @@ class Network:
         with evaluating(model):
             recorder.module.eval()
             # What is trained in eval mode, and frozen for it, must not be put into training.
-            recorder.run(*inputs)
+            recorder.run(*copied(inputs))
         self.operations = {node: self._operation(node) for node in self.nodes}
 
     def module(self, node: fx.Node) -> nn.Module | None:

@@ -114,6 +114,28 @@ class Planner:
         Raises:
             CannotError: none give the child the parent's outputs; the text says why.
         """
+        try:
+            self._run()
+        except CannotError as error:
+            raise CannotError(self._shallower() or str(error)) from None
+
+    def _shallower(self) -> str:
+        """What to say where layers are missing in the child: others stand in their places."""
+        own = {
+            str(node.target)
+            for node in self.child.nodes
+            if (module := self.child.module(node)) is not None and has_state(module)
+        }
+        missing = [name for name in self.parent.calls if name not in own]
+        if not missing or not own < set(self.parent.calls):
+            return ""
+        named = ", ".join(missing[:3]) + (", ..." if len(missing) > 3 else "")
+        return (
+            f"shallower: {len(own)} layers with weights instead of {len(self.parent.calls)} "
+            f"(without {named})"
+        )
+
+    def _run(self) -> None:
         inputs = iter(self.parent.inputs)
         for node in self.child.nodes:
             if node.op == "placeholder":
@@ -162,9 +184,10 @@ class Planner:
         if theirs is None or not isinstance(own, Tensor):
             return _cannot(f"{name}: the parent has no such tensor")
         tensor = self.parent.seen[theirs]
+        if not isinstance(tensor, Tensor):
+            return _cannot(f"{name}: the parent has no such tensor")
         if own.shape == tensor.shape:
-            self._set({name: tensor})
-            return Same(theirs)
+            return self._constant(name, own, tensor, Same(theirs))
         differing = [
             d for d, (a, b) in enumerate(zip(own.shape, tensor.shape, strict=False)) if a != b
         ]
@@ -176,8 +199,27 @@ class Planner:
         except CannotError as error:
             return _cannot(f"{name}: {error}")
         assert channels.map is not None
-        self._set({name: tensor.index_select(dim, channels.map)})
-        return Same(theirs, channels)
+        wanted = tensor.index_select(dim, channels.map)
+        return self._constant(name, own, wanted, Same(theirs, channels))
+
+    def _constant(self, name: str, own: Tensor, wanted: Tensor, value: Same) -> Value:
+        """Set a tensor of the module's own; what is never saved must be right already."""
+        if self._is_saved(name):
+            self._set({name: wanted})
+        elif not torch.equal(own, wanted):
+            return _cannot(
+                f"{name}: it differs from the parent's and is neither a parameter nor a buffer "
+                "that is saved, so it cannot be passed on"
+            )
+        return value
+
+    def _is_saved(self, name: str) -> bool:
+        path, _, key = name.rpartition(".")
+        module = self.child.modules.get(path)
+        if module is None:
+            return False
+        is_buffer = key in module._buffers and key not in module._non_persistent_buffers_set
+        return is_buffer or key in module._parameters
 
     def _layer(self, node: fx.Node) -> Value:
         module, name = self.child.module(node), str(node.target)
