@@ -281,46 +281,46 @@ class _Convolution(Twin):
         weight = centred(leading(full, self.out_channels, n_read), 2, self.kernel_size)
         if mask is not None:
             weight = weight * mask.reshape(1, -1, *[1] * (weight.ndim - 2))
-        for axis, size in enumerate(numbers.get("kernel_size", self.kernel_size)):
-            places = self._places(mixing, size, axis)
-            if places is not None:
-                shape = [1] * weight.ndim
-                shape[2 + axis] = -1
-                weight = weight * places.reshape(shape)
-        return weight
+        places = self._places(mixing)
+        return weight if places is None else weight * places
 
-    def _places(self, mixing: Mixing, kernel: Any, axis: int) -> Tensor | None:
-        """The weights of a kernel's places along an axis: of all sizes that reach them."""
-        sizes, weights = mixing.combinations(kernel) if is_elastic(kernel) else ([kernel], None)
-        if weights is None:
-            now(self._padding(axis))
+    def _places(self, mixing: Mixing) -> Tensor | None:
+        """The weights of a kernel's places: of all kernels that reach them; None: not mixed."""
+        kernel: Any = self._numbers.get("kernel_size", self.kernel_size)
+        padding: Any = self._numbers.get("padding", self.padding)
+        if not is_elastic(kernel):
+            now(padding)
             return None
-        pads, _ = mixing.combinations(self._surround(kernel, axis))
-        greatest = max(sizes)
-        dilation = self.dilation[axis]
-        k = sizes.index(greatest)
-        for size, (_, pad) in zip(sizes, pads, strict=True):
-            if (greatest - size) % 2 or 2 * (pads[k][1] - pad) != dilation * (greatest - size):
-                mixing.refuse(kernel)
-        places = torch.arange(greatest, device=weights.device)
-        far = (2 * places - (greatest - 1)).abs()
-        reached = far < torch.tensor(sizes, device=weights.device)[:, None]
-        return weights @ reached.to(weights.dtype)
+        both = self.__dict__.get("_surround")
+        if both is None:
+            both = Elastic(self._active, _together, (*kernel, *padding), "")
+            self.__dict__["_surround"] = both
+        found, weights = mixing.combinations(both)
+        if weights is None:
+            return None
+        n = len(kernel)
+        greatest = max(found, key=lambda sizes: sizes[:n])
+        for sizes in found:
+            for axis in range(n):
+                less = greatest[axis] - sizes[axis]
+                if (
+                    less < 0
+                    or less % 2
+                    or 2 * (greatest[n + axis] - sizes[n + axis]) != (self.dilation[axis] * less)
+                ):
+                    # Only kernels with one middle are parts of the greatest.
+                    mixing.refuse(both)
+        total = weights
+        for axis in range(n):
+            held = torch.tensor([sizes[axis] for sizes in found], device=weights.device)
+            places = torch.arange(greatest[axis], device=weights.device)
+            reached = (2 * places - (greatest[axis] - 1)).abs() < held[:, None]
+            total = total[..., None] * reached.reshape(-1, *[1] * axis, greatest[axis])
+        return total.sum(0)
 
-    def _surround(self, kernel: Elastic, axis: int) -> Elastic:
-        """The kernel's size and the padding together, as one value that depends on both."""
-        known: dict[int, Elastic] = self.__dict__.setdefault("_surrounds", {})
-        if axis not in known:
-            known[axis] = Elastic(self._active, _pair, (kernel, self._padding(axis)), "")
-        return known[axis]
 
-    def _padding(self, axis: int) -> Any:
-        numbers = self._numbers
-        return numbers["padding"][axis] if "padding" in numbers else self.padding[axis]
-
-
-def _pair(kernel: int, padding: int) -> tuple[int, int]:
-    return kernel, padding
+def _together(*numbers: int) -> tuple[int, ...]:
+    return numbers
 
 
 class ElasticConv1d(_Convolution, nn.Conv1d):
