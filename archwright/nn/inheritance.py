@@ -44,7 +44,8 @@ def inherit(model: nn.Module, parent: nn.Module) -> Inheritance:
     Modules are matched by their path and kind. A tensor of the same shape is copied whole; of
     others the part that both have: the first channels, and of kernels the middle, which is how the
     elastic layers of a supernet share theirs (Han Cai et al., "Once-for-All", ICLR 2020,
-    arXiv:1908.09791). What the parent lacks keeps the network's own initial values. Running
+    arXiv:1908.09791). Gates of recurrent layers and the three projections of an attention are
+    taken one by one. What the parent lacks keeps the network's own initial values. Running
     statistics of batch norm go with the channels they belong to. A depthwise and a dense
     convolution share nothing.
 
@@ -85,12 +86,12 @@ def inherit(model: nn.Module, parent: nn.Module) -> Inheritance:
                     continue
                 n_own += parameter.numel()
                 if alike and other is not None:
-                    n_here += _copy(parameter, other._parameters.get(name), module)
+                    n_here += _copy(parameter, other._parameters.get(name), module, name)
             if alike and other is not None:
                 for name, buffer in module._buffers.items():
                     # What is not saved is a constant of the network, such as a table of positions.
                     if buffer is not None and name not in module._non_persistent_buffers_set:
-                        _copy(buffer, other._buffers.get(name), module)
+                        _copy(buffer, other._buffers.get(name), module, name)
             if n_own:
                 by_module[path] = n_here / n_own
             n_all += n_own
@@ -125,10 +126,12 @@ def _is_depthwise(module: _ConvNd) -> bool:
     return module.groups > 1 and module.groups == module.in_channels
 
 
-def _copy(tensor: Tensor, other: Tensor | None, module: nn.Module) -> int:
+def _copy(tensor: Tensor, other: Tensor | None, module: nn.Module, name: str) -> int:
     """Copy the part that both have; returns how many numbers that is."""
     if other is None or other.ndim != tensor.ndim or other.dtype != tensor.dtype:
         return 0
+    if tensor.shape != other.shape:
+        tensor, other = (_blocks(full, module, name) for full in (tensor, other))
     n_leading = 2 if isinstance(module, _ConvNd) and tensor.ndim > 2 else tensor.ndim
     sizes = [min(a, b) for a, b in zip(tensor.shape, other.shape, strict=True)]
     kernel = tuple(sizes[n_leading:])
@@ -141,3 +144,25 @@ def _copy(tensor: Tensor, other: Tensor | None, module: nn.Module) -> int:
     )
     part.copy_(theirs)
     return part.numel()
+
+
+_GATES = {nn.LSTM: 4, nn.LSTMCell: 4, nn.GRU: 3, nn.GRUCell: 3}
+
+
+def _blocks(full: Tensor, module: nn.Module, name: str) -> Tensor:
+    """A view in which what torch stacks in one tensor lies along dimensions of its own.
+
+    Gates of recurrent layers and the projections of an attention are on top of each other: the
+    first rows of two of different widths are not of the same gates.
+    """
+    if isinstance(module, nn.MultiheadAttention) and name.startswith("in_proj_"):
+        return full.unflatten(0, (3, -1))
+    n_gates = next((n for kind, n in _GATES.items() if isinstance(module, kind)), 1)
+    if name.startswith(("weight_ih", "weight_hh", "bias_ih", "bias_hh")):
+        full = full.unflatten(0, (n_gates, -1))
+    if getattr(module, "bidirectional", False) and (
+        name.startswith("weight_ih") and not name.startswith("weight_ih_l0")
+    ):
+        # The layer below answers its directions side by side.
+        full = full.unflatten(-1, (2, -1))
+    return full
