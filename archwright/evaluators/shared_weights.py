@@ -191,7 +191,7 @@ class SharedWeights:
         return tuple(self.task.input_shape)
 
     @property
-    def weights(self) -> str:
+    def weights_hash(self) -> str:
         """A hash of the supernet's weights and of how they are judged."""
         digest = hashlib.blake2b(digest_size=16)
         for name, tensor in self.supernet.state_dict().items():

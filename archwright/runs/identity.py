@@ -48,7 +48,7 @@ def identity_of(
             "rows": getattr(evaluator, "n_rows", None),
             "inherit": getattr(evaluator, "inherit", None),
             "teacher": _teacher_of(evaluator),
-            "weights": getattr(evaluator, "weights", None),
+            "weights": getattr(evaluator, "weights_hash", None),
         },
         "evaluator": code_of(evaluator) if recipe is None else None,
         "networks": code_of(getattr(space, "factory", None)),

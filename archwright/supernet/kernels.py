@@ -97,7 +97,7 @@ def add_kernel_transforms(supernet: Supernet) -> Supernet:
                     f"{name}: a kernel of {smaller} is not the middle of one of {larger}: "
                     "transformation matrices need kernels that are all odd or all even"
                 )
-        module.kernel_transform = KernelTransform(sizes).to(module._parameters["weight"])  # type: ignore[arg-type]
+        module.kernel_transform = KernelTransform(sizes).to(module._parameters["weight"])
         n += 1
     if not n:
         raise SpaceError("no convolution of this supernet has an elastic kernel to transform")
@@ -109,7 +109,7 @@ def _sizes(name: str, kernel: tuple[Elastic | int, ...]) -> list[tuple[int, ...]
     leaves = {leaf.path: leaf for k in kernel if isinstance(k, Elastic) for leaf in k._leaves()}
     assignments: list[dict[str, object]] = [{}]
     for path, leaf in leaves.items():
-        values = list(leaf.domain.values())  # type: ignore[union-attr]
+        values = list(leaf.domain.values())
         assignments = [{**a, path: value} for a in assignments for value in values]
         if len(assignments) > MOST_KERNELS**2:
             raise SpaceError(f"{name}: its kernel depends on too many choices to transform")
