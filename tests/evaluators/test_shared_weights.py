@@ -23,7 +23,7 @@ TASK = shared_toys.task(240)
 
 @pytest.fixture(scope="module")
 def shared():
-    return SharedWeights.train(SPACE, TASK, rule="sandwich", epochs=12)
+    return SharedWeights.train(SPACE, TASK, rule="sandwich", epochs=20)
 
 
 def test_scores_are_those_of_the_extracted_network(shared):
