@@ -3,12 +3,17 @@
 from __future__ import annotations
 
 import math
+import warnings
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from itertools import pairwise
 from typing import Any
 
 from archwright.errors import InputError
 from archwright.predictors.curves import Curve, CurvePredictor, as_method
+from archwright.predictors.curves.lc_svr import N_LEAST as N_LEAST_LC_SVR
+from archwright.predictors.curves.lc_svr import SupportVectors
+from archwright.predictors.curves.sums import Sum
 from archwright.strategies.population import check_counts
 from archwright.strategies.stopping import Judge, check_single, warn_without_curves
 from archwright.trials import History, Objective, Trial
@@ -50,7 +55,10 @@ class CurveStopping:
     is asked at a growing distance, not after each epoch.
 
     Trials are compared with those of the same budget and fidelity that began alike (anew,
-    or from a checkpoint).
+    or from a checkpoint). Where the method cannot judge, the trial runs on: too few finished curves
+    came as far, or "sotl" and "sotl_e" find no ``train_loss`` in the reports (a search whose first
+    finished curves have none is warned). Curves whose steps go back, as those of an evaluation that
+    trains several times, are neither judged nor learnt from.
 
     >>> from archwright.space import Choice, Space
     >>> space = Space({"width": Choice(range(8))})
@@ -83,7 +91,11 @@ class CurveStopping:
                 f"n_trials must be at least {N_LEAST}, as the error of a prediction is told by the "
                 f"finished curves, got {self.n_trials}"
             )
-        as_method(self.method)
+        if isinstance(as_method(self.method), SupportVectors) and self.n_trials < N_LEAST_LC_SVR:
+            raise InputError(
+                f"lc_svr learns from at least {N_LEAST_LC_SVR} finished curves, got "
+                f"n_trials={self.n_trials}: give n_trials={N_LEAST_LC_SVR} or more"
+            )
 
     def check(self, objective: Objective) -> None:
         """Refuse several objectives: a curve is judged by one."""
@@ -96,6 +108,7 @@ class CurveStopping:
         known = self._finished(history, _group(history, trial))
         if len(known) < max(self.n_trials, self.rank):
             return None
+        self._warn_without_losses(history, known)
         finals = sorted((final for _, final in known), reverse=goal.maximize)
         latest = known[-N_CURVES_AT_MOST:]
         return _CurveJudge(
@@ -107,6 +120,20 @@ class CurveStopping:
             tuple(f for _, f in latest),
         )
 
+    def _warn_without_losses(self, history: History, known: Sequence[tuple[Curve, float]]) -> None:
+        method = as_method(self.method)
+        if not isinstance(method, Sum) or method.of != "losses":
+            return
+        if history.memory.get("warned without losses") or any(curve.losses for curve, _ in known):
+            return
+        history.memory["warned without losses"] = True
+        warnings.warn(
+            f"CurveStopping(method={self.method!r}) sums training losses, and no finished trial "
+            "reported train_loss: nothing can be stopped. Report it each epoch, or take another "
+            "method, such as 'auto'",
+            stacklevel=2,
+        )
+
     def _finished(self, history: History, group: tuple[Any, ...]) -> list[tuple[Curve, float]]:
         """Curves and final values of the complete trials of a group, in order; read once."""
         goal = history.objective.primary
@@ -115,7 +142,7 @@ class CurveStopping:
             if done.state != "complete" or not history.objective.feasible(done.metrics):
                 continue
             points = [p for p in done.curve if goal.metric in p and p["step"] > 0]
-            if len(points) > 1 and math.isfinite(done.metrics[goal.metric]):
+            if len(points) > 1 and _ascends(points) and math.isfinite(done.metrics[goal.metric]):
                 curve = Curve.of(done.curve, metric=goal.metric)
                 pair = curve, float(done.metrics[goal.metric])
                 memory["groups"].setdefault(_group(history, done), []).append(pair)
@@ -137,7 +164,7 @@ class _CurveJudge:
         if self.metric not in reports[-1]:
             return None
         curve = [p for p in reports if self.metric in p and p["step"] > 0]
-        if not curve or not _is_due(len(curve), self.rule.n_steps):
+        if not curve or not _is_due(len(curve), self.rule.n_steps) or not _ascends(curve):
             return None
         values = [p[self.metric] for p in curve]
         sign = 1.0 if self.maximize else -1.0
@@ -145,7 +172,11 @@ class _CurveJudge:
             return None
         predictor = CurvePredictor(self.rule.method, metric=self.metric)
         predictor.fit(self.curves, self.finals)
-        mean, std = predictor.predict(reports)
+        try:
+            mean, std = predictor.predict(reports)
+        except InputError:
+            # The method cannot tell: too few finished curves came as far, or have what it needs.
+            return None
         beats = _probability(sign * (mean - self.target), std)
         if beats >= self.rule.threshold:
             return None
@@ -159,6 +190,10 @@ class _CurveJudge:
 
 def _group(history: History, trial: Trial) -> tuple[Any, ...]:
     return history.level(trial.budget), trial.fidelity, trial.continues is None
+
+
+def _ascends(points: Sequence[Mapping[str, float]]) -> bool:
+    return all(a["step"] <= b["step"] for a, b in pairwise(points))
 
 
 def _is_due(n: int, first: int) -> bool:

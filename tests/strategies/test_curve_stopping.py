@@ -197,3 +197,53 @@ def test_a_rule_that_has_nothing_to_judge_by_says_so_once(stopping):
     with warnings.catch_warnings():
         warnings.simplefilter("error")
         run(evaluate)
+
+
+def with_losses(points, factor=1.0):
+    return tuple({**p, "train_loss": factor / p["step"]} for p in points)
+
+
+def test_where_a_method_cannot_judge_the_trial_runs_on():
+    with pytest.raises(InputError, match="at least 5 finished curves"):
+        CurveStopping(method="lc_svr", n_trials=4)
+    # Of eight finished curves four came as far: lc_svr needs five.
+    known = History(SPACE, UP)
+    for i, level in enumerate(LEVELS):
+        points = curve(level, n=N if i < 4 else 3)
+        known.add(Trial(i, SPACE.sample(seed=i), metrics={"score": level}, curve=points))
+    judge = CurveStopping(method="lc_svr").prepare(known, RUNNING)
+    assert verdicts(judge, curve(0.3))[3:] == [None] * (N - 3)
+    judge = CurveStopping(method="lc_svr").prepare(history(LEVELS), RUNNING)
+    assert any(verdicts(judge, curve(0.3)))
+
+
+@pytest.mark.parametrize("method", ["sotl", "sotl_e"])
+def test_sums_of_losses_that_nobody_reports_warn_and_stop_nothing(method):
+    known = history(LEVELS)
+    with pytest.warns(UserWarning, match="train_loss"):
+        judge = CurveStopping(method=method).prepare(known, RUNNING)
+    assert verdicts(judge, curve(0.3)) == [None] * N
+    CurveStopping(method=method).prepare(known, RUNNING)  # once a search
+
+
+def test_sums_of_losses_stop_where_they_are_reported():
+    known = History(SPACE, UP)
+    for i, level in enumerate(LEVELS):
+        points = with_losses(curve(level), 1 - level)
+        metrics = {"score": points[-1]["score"]}
+        known.add(Trial(i, SPACE.sample(seed=i), metrics=metrics, curve=points))
+    judge = CurveStopping(method="sotl").prepare(known, RUNNING)
+    assert any(verdicts(judge, with_losses(curve(0.3), 0.7)))
+    assert verdicts(judge, curve(0.3)) == [None] * N  # this one does not report them
+
+
+def test_curves_whose_steps_go_back_are_neither_judged_nor_learnt_from():
+    known = history(LEVELS)
+    twice = [*curve(0.3), *curve(0.3)]
+    judge = CurveStopping().prepare(known, RUNNING)
+    assert any(verdicts(judge, twice[:N]))
+    assert verdicts(judge, twice)[N:] == [None] * N
+    for i in range(20, 40):
+        points = (*curve(0.1), *curve(0.9))
+        known.add(Trial(i, SPACE.sample(seed=i), metrics={"score": 0.1}, curve=points))
+    assert len(CurveStopping().prepare(known, RUNNING).curves) == len(LEVELS)
