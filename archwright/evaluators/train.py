@@ -66,7 +66,8 @@ class Train:
 
     Decisions of the space that are not the model's and bear the name of a `Recipe` field (lr,
     batch_size, weight_decay, ...) override the recipe, so that ``model_space & hyper_space``
-    searches both. A candidate's budget is a number of epochs.
+    searches both. A candidate's budget is a number of epochs; where ``epochs`` is itself such a
+    decision it governs, and a strategy that gives several budgets is refused.
 
     Where a strategy gives several budgets, candidates are trained in `Stages` instead of by the
     recipe's schedule, and one that continues another goes on from its checkpoint.
@@ -205,6 +206,20 @@ class Train:
             if name not in RECIPE_FIELDS:
                 raise unknown_name("hyper-parameter of training", name, RECIPE_FIELDS)
 
+    def check_budgets(self, space: Space) -> None:
+        """Refuse several budgets where the space decides on the epochs itself.
+
+        Raises:
+            InputError: it does.
+        """
+        if "epochs" in getattr(space, "hyper_paths", ()):
+            raise InputError(
+                "this space decides on epochs, and the strategy gives its trials several numbers "
+                "of epochs as budgets: only one of the two can. Take epochs out of the space "
+                "(Train(task, epochs=...) says what a trial in full takes), or a strategy that "
+                "trains every trial in full, such as 'tpe'"
+            )
+
     def check_fidelity(self, fidelity: Fidelity, space: Space) -> None:
         """Refuse a fidelity that this task or the space's networks cannot have.
 
@@ -234,7 +249,7 @@ class Train:
         """Train and validate; see `Evaluator.evaluate`."""
         recipe = self._recipe(candidate)
         fidelity = candidate.fidelity
-        if candidate.budget is not None:
+        if candidate.budget is not None and "epochs" not in candidate.hyper:
             recipe = recipe.replace(epochs=candidate.budget)
         if not fidelity.full:
             # Named, since the rule that chooses them follows the number of rows.

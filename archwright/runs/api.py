@@ -24,8 +24,8 @@ from archwright.runs.record import CALL, read_run, result_from
 from archwright.runs.run import Run
 from archwright.space import Space
 from archwright.strategies import Strategy, WarmStart, as_stopping, as_strategy
-from archwright.strategies.fidelity import known_budgets
-from archwright.trials import Fidelity, Objective, Result
+from archwright.strategies.fidelity import known_budgets, multi_fidelity
+from archwright.trials import Fidelity, History, Objective, Result
 from archwright.trials.fidelity import as_fidelity
 
 
@@ -154,6 +154,7 @@ def search(
     check_budget = getattr(chosen, "check_budget", None)
     if check_budget is not None:
         check_budget(*known_budgets(evaluator))
+    _check_budgets(evaluator, space, chosen, objective)
     check_rule = getattr(rule, "check", None)
     if check_rule is not None:
         check_rule(objective)
@@ -319,6 +320,18 @@ def _objective(
             else:
                 minimize = [goal.metric, *minimize]
     return Objective.of(maximize=maximize, minimize=minimize, limits=bounds)
+
+
+def _check_budgets(evaluator: Any, space: Space, strategy: Any, objective: Objective) -> None:
+    """Let the evaluator refuse several budgets, where the strategy gives more than one."""
+    check = getattr(evaluator, "check_budgets", None)
+    staged = multi_fidelity(strategy)
+    if check is None or staged is None:
+        return
+    full, budgets = known_budgets(evaluator)
+    history = History(space, objective, full_budget=full, budgets=budgets)
+    if len(staged.budgets(history)) > 1:
+        check(space)
 
 
 def _check_metrics(evaluator: Any, names: list[str]) -> None:
