@@ -11,7 +11,9 @@ Found by looking at the modules, wherever they are torch's own and have no hooks
 - no gradient is computed of what needs none: of the network's weights while those of the mixture
   are trained, if `requires_grad_(False)` says so, and the other way round.
 
-The mathematics is that of `mixed_cells.plain`; the order of sums differs.
+The mathematics is that of `mixed_cells.plain`; the order of sums differs, and dropout draws in the
+order in which images lie in memory. On other devices than the CPU, and under autocast, cells are
+computed plainly: nothing of this was measured there.
 """
 
 from __future__ import annotations
@@ -25,11 +27,12 @@ from torch.nn import functional as F
 
 from archwright.nn.channelwise import Norm, Window, last, statistics
 from archwright.nn.mixed_functions import added_up, convolved
+from archwright.nn.mixed_plan import check_shapes
 from archwright.nn.wiring import MODULE
 
 if TYPE_CHECKING:
     from archwright.nn.containers import ElasticCell
-    from archwright.nn.mixed_cells import Edge, MixedPlan
+    from archwright.nn.mixed_plan import Edge, MixedPlan
     from archwright.nn.mixture import Mixture
 
 _POOLS = (nn.MaxPool2d, nn.AvgPool2d)
@@ -265,8 +268,6 @@ class _Run:
             self._counts.clear()
 
     def _sum(self, path: str, terms: list[tuple[Term, Any]]) -> Tensor:
-        from archwright.nn.mixed_cells import check_shapes
-
         first = terms[0][0].x
         for term, _ in terms[1:]:
             check_shapes(path, first.shape, term.x.shape)
