@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass
 from time import perf_counter
 from typing import TYPE_CHECKING, Any
@@ -32,6 +33,9 @@ if TYPE_CHECKING:
 
 INHERIT = ("weights", "morphism")
 """The ways in which a candidate may take up its parent's weights."""
+
+N_ROWS_LEAST = 16
+"""Training rows that a share of the data must leave, and two of each class."""
 
 N_ROWS_MORPHED = 64  # from which a morphism takes the statistics of its new normalisations
 
@@ -239,6 +243,7 @@ class Train:
         if key not in self._smaller_tasks:
             task = self._search_task
             if fidelity.data < 1:
+                _check_rows(task, fidelity.data)
                 task = task.subset(fidelity.data)
             if fidelity.resolution < 1:
                 task = lower_resolution(task, fidelity.resolution)
@@ -373,6 +378,25 @@ class Train:
         hyper = candidate.hyper
         self.check(hyper)
         return self.recipe.replace(**hyper)
+
+
+def _check_rows(task: Task, share: float) -> None:
+    n_all = len(task.train)
+    per_class = 2 * task.n_outputs if task.kind == "classification" else 0
+    least = max(N_ROWS_LEAST, per_class)
+    n = round(share * n_all)
+    if n >= least:
+        return
+    why = f" (two of each of the {task.n_outputs} classes)" if per_class == least else ""
+    more = (
+        f"take data={math.ceil(1000 * least / n_all) / 1000:g} or more, or a share of the epochs"
+        if least < n_all
+        else "of so little data take all, and a share of the epochs instead"
+    )
+    raise InputError(
+        f"data={share:g} of {n_all:,} training rows leaves {n}, and training needs at least "
+        f"{least}{why}: {more}"
+    )
 
 
 def check_resolution(

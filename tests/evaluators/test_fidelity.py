@@ -1,3 +1,5 @@
+import re
+
 import cloudpickle
 import numpy as np
 import pytest
@@ -218,3 +220,20 @@ def test_a_benchmark_answers_at_the_budgets_that_it_has():
     one = Benchmark("one", space, Known(), goal)
     with pytest.raises(InputError, match="in full only"):
         require_fidelity(one, aw.Fidelity(epochs=0.5), space)
+
+
+@pytest.mark.parametrize("share", [0.001, 0.02, 0.2])
+def test_a_share_of_too_few_rows_is_refused_before_any_work(task, space, share):
+    train = aw.Train(task, epochs=1)
+    with pytest.raises(InputError, match=rf"data={share:g} of .* rows leaves \d+.* data=0.\d+ or"):
+        require_fidelity(train, aw.Fidelity(data=share), space)
+
+
+def test_the_share_that_is_named_instead_is_enough():
+    x = np.random.default_rng(0).normal(size=(1000, 3)).astype("float32")
+    task = aw.Task.from_arrays(x, np.arange(1000) % 50)
+    train = aw.Train(task, epochs=1)
+    with pytest.raises(InputError, match="two of each of the 50 classes") as refused:
+        train.check_fidelity(aw.Fidelity(data=0.05), aw.Space({"a": aw.choice([1, 2])}))
+    named = float(re.search(r"take data=(\S+) or", str(refused.value)).group(1))
+    train.check_fidelity(aw.Fidelity(data=named), aw.Space({"a": aw.choice([1, 2])}))
