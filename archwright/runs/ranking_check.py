@@ -13,14 +13,11 @@ from archwright.errors import InputError, whole_number
 from archwright.evaluators import check_evaluator, require_fidelity
 from archwright.runs.api import resolve, search
 from archwright.runs.progress import Progress
-from archwright.runs.rankings import FidelityCheck, Ranked, compare
+from archwright.runs.rankings import LEAST, FidelityCheck, Ranked, compare
 from archwright.space import Architecture, Space
 from archwright.strategies import RandomSearch
 from archwright.trials import Fidelity, History, Proposal, Result, Trial
 from archwright.trials.fidelity import as_fidelity
-
-LEAST = 5
-"""Networks below which a correlation says nothing."""
 
 
 @dataclass(frozen=True)
@@ -69,7 +66,9 @@ def check_fidelity(
         space: as for `search`.
         evaluate: as for `search`: a task, an evaluator or a function.
         fidelities: the fidelity, or several, each compared with full evaluations.
-        n: architectures, at least 5; a few dozen for an interval that says something.
+        n: architectures, at least 5; a few dozen for an interval that says something. Of fewer
+            than 10, and of a perfect order, the intervals are widened by a normal approximation,
+            since resampling a perfect order says that it is certain.
         maximize: the metric; with a task, its main metric when left out. The first goal of an
             evaluator or call with several counts.
         minimize: the metric, where small is good.
@@ -91,7 +90,7 @@ def check_fidelity(
 
     Raises:
         InputError: an argument cannot be used, the evaluator does not know a fidelity, or fewer
-            than 5 networks could be compared.
+            than 5 networks could be evaluated both in full and at a fidelity.
 
     >>> from archwright.space import choice
     >>> space = Space({"width": choice(list(range(1, 41)))})
@@ -169,7 +168,12 @@ def _fidelities(given: Any) -> tuple[Fidelity, ...]:
 
 
 def _folder_of(fidelity: Fidelity) -> str:
-    return "_".join(f"{kind}-{share:g}" for kind, share in fidelity.to_dict().items())
+    return "_".join(f"{kind}-{_written(share)}" for kind, share in fidelity.to_dict().items())
+
+
+def _written(share: float) -> str:
+    short = f"{share:g}"
+    return short if float(short) == share else repr(share)
 
 
 def _seed_of(name: str, seed: int) -> int:

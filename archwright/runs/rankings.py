@@ -13,6 +13,10 @@ from archwright.errors import InputError
 from archwright.space import Architecture
 from archwright.trials import Fidelity
 
+LEAST = 5
+"""Networks below which a correlation says nothing."""
+N_RELIABLE = 10
+"""Networks below which a bootstrap interval says little: it is widened, and a note follows."""
 N_BOOTSTRAP = 1000
 LITTLE = 0.5
 """A Spearman correlation below which a ranking is hardly worth its cost."""
@@ -37,14 +41,18 @@ class Ranking:
         name: the fidelity as text, or what it is.
         fidelity: the fidelity; None for a baseline.
         n: networks that both were known of.
-        spearman: Spearman's rank correlation.
-        spearman_interval: its bootstrap interval.
-        kendall: Kendall's tau-b.
-        kendall_interval: its bootstrap interval.
+        spearman: Spearman's rank correlation; NaN (undefined) where all values are equal, those in
+            full or those at the fidelity.
+        spearman_interval: its bootstrap interval; of fewer than 10 networks, and of a perfect
+            order, at least Fisher's with the standard error of Bonett and Wright (Psychometrika
+            2000), around the order of one swap where it is perfect.
+        kendall: Kendall's tau-b; NaN as above.
+        kendall_interval: its interval, in the same way, with the standard error of Fieller, Hartley
+            and Pearson (Biometrika 1957).
         regret: what the network that it ranks first loses in full to the best one, in the unit of
             the metric.
         place: where that network stands in full, from 1 (of several that it ranks first: where
-            their mean stands).
+            their mean stands); None where all values in full are equal.
         cost: measured seconds as a share of those of the full evaluations; NaN where these took
             no time worth measuring.
         estimate: what `Fidelity.cost` says.
@@ -58,14 +66,48 @@ class Ranking:
     kendall: float
     kendall_interval: Interval
     regret: float
-    place: int
+    place: int | None
     cost: float
     estimate: float
 
     @property
     def doubtful(self) -> bool:
-        """Whether the interval of Spearman's correlation reaches below 0.5."""
-        return self.spearman_interval[0] < LITTLE
+        """Whether the interval of Spearman's correlation reaches below 0.5, or is undefined."""
+        return not self.spearman_interval[0] >= LITTLE
+
+    @property
+    def warnings(self) -> list[str]:
+        """What a user should know before relying on it, a sentence each."""
+        if self.place is None:
+            found = [
+                f"{self.name}: all {self.n} networks have the same value in full, so there is no "
+                "ranking to compare with. Train longer, or validate on more rows"
+            ]
+        elif math.isnan(self.spearman):
+            found = [
+                f"{self.name}: it gives all {self.n} networks the same value, so it ranks nothing. "
+                "Take a higher fidelity"
+            ]
+        elif self.doubtful:
+            found = [
+                f"{self.name}: the interval of Spearman's correlation begins at "
+                f"{self.spearman_interval[0]:.2f}: with {self.n} networks it is not shown that "
+                "this ranks well. Take a higher fidelity, or check more networks (n=)"
+            ]
+        elif self.n < N_RELIABLE:
+            found = [
+                f"{self.name}: the intervals are unreliable with {self.n} networks. Check more "
+                "networks (n=)"
+            ]
+        else:
+            found = []
+        if self.cost > 1:
+            found.append(
+                f"{self.name}: it took {100 * self.cost:.3g} % of the time of full evaluations, so "
+                "it saves nothing here. Small networks are no faster when they are cut; take fewer "
+                "epochs or less data"
+            )
+        return found
 
 
 @dataclass(frozen=True)
@@ -107,17 +149,11 @@ class FidelityCheck(Sequence["Ranking"]):
     @property
     def warnings(self) -> list[str]:
         """What a user should know before relying on one of them, a sentence each."""
-        return [
-            f"{one.name}: the interval of Spearman's correlation begins at "
-            f"{one.spearman_interval[0]:.2f}: with {one.n} networks it is not shown that this "
-            "ranks well. Take a higher fidelity, or check more networks (n=)"
-            for one in self.rankings
-            if one.doubtful
-        ]
+        return [warning for one in self.rankings for warning in one.warnings]
 
     def to_dict(self) -> dict[str, Any]:
         """The figures as plain JSON values, what is no number as None."""
-        values = asdict(self)
+        values = {name: _plain(value) for name, value in asdict(self).items()}
         for name in ("rankings", "baselines"):
             values[name] = [
                 {
@@ -136,12 +172,12 @@ class FidelityCheck(Sequence["Ranking"]):
             lines.append(
                 (
                     one.name,
-                    f"{one.spearman:.2f}",
-                    "{:.2f} .. {:.2f}".format(*one.spearman_interval),
-                    f"{one.kendall:.2f}",
-                    "{:.2f} .. {:.2f}".format(*one.kendall_interval),
+                    _correlation(one.spearman),
+                    _between(one.spearman_interval),
+                    _correlation(one.kendall),
+                    _between(one.kendall_interval),
                     f"{one.regret:.3g}",
-                    f"{one.place} of {one.n}",
+                    "-" if one.place is None else f"{one.place} of {one.n}",
                     "-" if math.isnan(one.cost) else f"{100 * one.cost:.3g} %",
                     f"{100 * one.estimate:.3g} %",
                 )
@@ -156,7 +192,7 @@ class FidelityCheck(Sequence["Ranking"]):
         if self.ceiling is not None:
             text.append(
                 "One full evaluation ranks as the mean of the others does with Spearman "
-                "{:.2f}, Kendall {:.2f}: the noise ceiling.".format(*self.ceiling)
+                "{}, Kendall {}: the noise ceiling.".format(*map(_correlation, self.ceiling))
             )
         return "\n".join([*text, *(f"Warning: {line}." for line in self.warnings)])
 
@@ -181,7 +217,7 @@ def compare(
         sizes: parameters of each network, as a baseline.
 
     Raises:
-        InputError: fewer than three networks are known in both.
+        InputError: fewer than five networks are known in both.
     """
     known = [a for a in fulls[0] if all(a in other for other in fulls)]
     scores = np.array([[full[a].score for a in known] for full in fulls])
@@ -223,53 +259,122 @@ def _ranking(
 ) -> Ranking:
     from archwright.proxies.trust import agreement
 
-    if len(cheap) < 3:
+    if len(cheap) < LEAST:
         raise InputError(
-            f"{name}: only {len(cheap)} networks could be evaluated both in full and so; see the "
-            "errors of the trials"
+            f"{name}: only {len(cheap)} networks could be evaluated both in full and so, and a "
+            f"comparison needs at least {LEAST}: see the errors of the trials, or give a larger n"
         )
     s = np.array(list(cheap.values()))
     v = np.array([full[a] for a in cheap])
+    n = len(s)
     found = agreement(list(s), list(v))
-    draws = np.random.default_rng(seed).integers(0, len(s), (N_BOOTSTRAP, len(s)))
-    resampled = np.array(
-        [(a.spearman, a.kendall) for a in (agreement(list(s[i]), list(v[i])) for i in draws)]
-    )
-    tail = 50 * (1 - level)
-    low, high = np.percentile(resampled, [tail, 100 - tail], axis=0)
+    spearman, kendall = _correlations(s, v)
+    draws = np.random.default_rng(seed).integers(0, n, (N_BOOTSTRAP, n))
+    resampled = np.array([_correlations(s[i], v[i]) for i in draws])
     first = v.max() - found.regret  # of equal ones, what one of them gives on average
+    place = 1 + int((v > first + 1e-12 * abs(first)).sum())
     return Ranking(
         name=name,
         fidelity=fidelity,
-        n=len(s),
-        spearman=found.spearman,
-        spearman_interval=(float(low[0]), float(high[0])),
-        kendall=found.kendall,
-        kendall_interval=(float(low[1]), float(high[1])),
+        n=n,
+        spearman=spearman,
+        spearman_interval=_interval(
+            spearman,
+            resampled[:, 0],
+            level,
+            n,
+            # Of an order with one swap of neighbours: the nearest that is not perfect.
+            nearest=1 - 12 / (n * (n * n - 1)),
+            error=math.sqrt((1 + spearman**2 / 2) / (n - 3)),
+        ),
+        kendall=kendall,
+        kendall_interval=_interval(
+            kendall,
+            resampled[:, 1],
+            level,
+            n,
+            nearest=1 - 4 / (n * (n - 1)),
+            error=math.sqrt(0.437 / (n - 4)),
+        ),
         regret=found.regret,
-        place=1 + int((v > first + 1e-12 * abs(first)).sum()),
+        place=None if _constant(v) else place,
         cost=cost,
         estimate=0.0 if fidelity is None else fidelity.cost,
     )
 
 
-def _ceiling(scores: np.ndarray[Any, Any]) -> tuple[float, float] | None:
-    """Spearman and Kendall of each repeat with the mean of the others, averaged."""
+def _constant(values: np.ndarray[Any, Any]) -> bool:
+    return bool((values == values[0]).all())
+
+
+def _correlations(s: np.ndarray[Any, Any], v: np.ndarray[Any, Any]) -> tuple[float, float]:
+    """Spearman and Kendall; NaN where one of the two is constant."""
     from archwright.proxies.trust import agreement
 
+    if _constant(s) or _constant(v):
+        return math.nan, math.nan
+    found = agreement(list(s), list(v))
+    return found.spearman, found.kendall
+
+
+def _interval(
+    value: float,
+    resampled: np.ndarray[Any, Any],
+    level: float,
+    n: int,
+    *,
+    nearest: float,
+    error: float,
+) -> Interval:
+    """The bootstrap interval; where that says too little, at least Fisher's.
+
+    Args:
+        value: the correlation.
+        resampled: those of the bootstrap samples, NaN where these say nothing.
+        level: of the interval.
+        n: networks.
+        nearest: the correlation that is taken for a perfect one.
+        error: standard error of the correlation's inverse hyperbolic tangent.
+    """
+    from statistics import NormalDist
+
+    known = resampled[np.isfinite(resampled)]
+    if math.isnan(value) or not len(known):
+        return math.nan, math.nan
+    tail = 50 * (1 - level)
+    low, high = (float(one) for one in np.percentile(known, [tail, 100 - tail]))
+    perfect = abs(value) > nearest
+    if n >= N_RELIABLE and not perfect:
+        return low, high
+    middle = math.atanh(max(-nearest, min(value, nearest)))
+    away = error * NormalDist().inv_cdf(0.5 + level / 2)
+    return min(low, math.tanh(middle - away)), max(high, math.tanh(middle + away))
+
+
+def _correlation(value: float) -> str:
+    return "undefined" if math.isnan(value) else f"{value:.2f}"
+
+
+def _between(interval: Interval) -> str:
+    return "-" if math.isnan(interval[0]) else "{:.2f} .. {:.2f}".format(*interval)
+
+
+def _ceiling(scores: np.ndarray[Any, Any]) -> tuple[float, float] | None:
+    """Spearman and Kendall of each repeat with the mean of the others, averaged."""
     if len(scores) < 2:
         return None
-    found = [
-        agreement(list(one), list(np.delete(scores, k, axis=0).mean(axis=0)))
-        for k, one in enumerate(scores)
-    ]
-    return (
-        float(np.mean([a.spearman for a in found])),
-        float(np.mean([a.kendall for a in found])),
+    found = np.array(
+        [
+            _correlations(one, np.delete(scores, k, axis=0).mean(axis=0))
+            for k, one in enumerate(scores)
+        ]
     )
+    return float(found[:, 0].mean()), float(found[:, 1].mean())
 
 
 def _plain(value: Any) -> Any:
+    if isinstance(value, tuple):
+        return [_plain(one) for one in value]
     return None if isinstance(value, float) and not math.isfinite(value) else value
 
 
