@@ -2,14 +2,17 @@
 
     python benchmarks/shared_weights.py [--rules spos sandwich fairnas] [--networks 30]
         [--rows 600] [--validation 1000] [--epochs 8] [--passes 40] [--side 14] [--max-depth 2]
-        [--trials 60] [--seed 0] [--json FILE]
+        [--trials 60] [--repeats 1] [--seed 0] [--json FILE] [--keep FOLDER]
 
 Seeded rows of Fashion-MNIST, averaged down to `side` pixels, and the zoo's `mobilenet`. A supernet
 is trained by each rule for as many passes over the rows, forward and backward (`--passes`: those of
 one architecture; a rule that runs four a step gets a quarter of the epochs). The same random
-networks are then judged by the shared weights and trained apart, all alike, once; beside it the
-ranking by parameters. The supernet of the rule named first is then searched under three limits on
-FLOPs; what comes out is taken out, and its costs are counted on the network itself.
+networks are then judged by the shared weights and trained apart, all alike; beside it the ranking
+by parameters. With `--repeats 2` each is trained apart twice, with other seeds: the mean is
+compared, and how well one ranks as the other does is the noise ceiling. With `--keep` the
+supernets' checkpoints are kept, and a run that was stopped does not train them again. The supernet
+of the rule named first is also searched under three limits on FLOPs; what comes out is taken out,
+and its costs are counted on the network itself.
 """
 
 from __future__ import annotations
@@ -24,6 +27,7 @@ from random import Random
 
 import numpy as np
 import torch
+from scipy.stats import kendalltau, spearmanr
 
 import archwright as aw
 from archwright.evaluators import SharedWeights
@@ -79,7 +83,9 @@ def main():
     parser.add_argument("--side", type=int, default=14, choices=[7, 14, 28])
     parser.add_argument("--max-depth", type=int, default=2)
     parser.add_argument("--trials", type=int, default=60)
+    parser.add_argument("--repeats", type=int, default=1)
     parser.add_argument("--seed", type=int, default=0)
+    parser.add_argument("--keep")
     parser.add_argument("--json")
     options = parser.parse_args()
     torch.set_num_threads(1)
@@ -100,6 +106,7 @@ def main():
                 rule=rule,
                 epochs=options.passes / PASSES[name],
                 seed=options.seed,
+                checkpoint=None if options.keep is None else Path(options.keep) / name,
             )
         shared[name] = SharedWeights(made, task)
         print(f"supernet by {rule}: {made.n_passes} passes, {took}", flush=True)
@@ -155,22 +162,31 @@ def main():
     rng, networks = Random(options.seed), {}
     while len(networks) < options.networks:
         networks.setdefault(space.sample(rng=rng))
-    alone, params = [], [sizes.costs(arch)["params"] for arch in networks]
-    began = time.perf_counter()
+    params = [sizes.costs(arch)["params"] for arch in networks]
+    values = np.zeros((options.repeats, len(networks)))
     with Timed() as took:
         for k, arch in enumerate(networks):
-            model = space.build(arch, seed=options.seed)
-            fitted = fit(model, task, Recipe(epochs=options.epochs), seed=options.seed)
-            alone.append(fitted.metrics["accuracy"])
-            print(f"  {k + 1} {time.perf_counter() - began:.0f} s {alone[-1]:.3f}", flush=True)
-    print(f"{len(networks)} networks apart, {options.epochs:g} epochs each: {took}", flush=True)
+            for i in range(options.repeats):
+                seed = options.seed + i
+                fitted = fit(
+                    space.build(arch, seed=seed), task, Recipe(epochs=options.epochs), seed=seed
+                )
+                values[i, k] = fitted.metrics["accuracy"]
+            print(f"  {k + 1} {values[:, k].round(3)}", flush=True)
+    alone = values.mean(axis=0)
+    print(f"{len(networks)} networks apart, {options.epochs:g} epochs each: {took}")
+    print(f"their accuracies: {alone.min():.3f} .. {alone.max():.3f}, sd {alone.std():.4f}")
+    if options.repeats > 1:
+        others = (values.sum(axis=0) - values[0]) / (options.repeats - 1)
+        record["ceiling"] = [float(f(values[0], others)[0]) for f in (kendalltau, spearmanr)]
+        print("noise ceiling: Kendall {:.2f}, Spearman {:.2f}".format(*record["ceiling"]))
     for name, one in shared.items():
         trust = compared(
             metric="accuracy",
             maximize=True,
             architectures=list(networks),
             inherited=[one.score(arch)["accuracy"] for arch in networks],
-            alone=alone,
+            alone=alone.tolist(),
             params=params,
             epochs=options.epochs,
             seconds=took.wall,
