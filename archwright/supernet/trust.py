@@ -60,10 +60,13 @@ class Trust:
         size_spearman: likewise.
         regret: the best stand-alone value less that of the network with the best inherited one.
         random_regret: the same for a network picked at random, on average.
+        ceiling: Kendall's tau and Spearman's correlation of one stand-alone training with the mean
+            of the others, the noise that nothing can rank above by much; None where each network
+            was trained once.
         level: of the intervals.
         architectures: the networks compared.
         inherited: their metric with the shared weights.
-        alone: their metric when trained by themselves.
+        alone: their metric when trained by themselves, the mean where that was done more often.
         params: their numbers of parameters.
         epochs: of each stand-alone training.
         seconds: what those took in all.
@@ -87,6 +90,7 @@ class Trust:
     params: tuple[float, ...]
     epochs: float
     seconds: float
+    ceiling: tuple[float, float] | None = None
 
     @property
     def doubtful(self) -> bool:
@@ -103,6 +107,12 @@ class Trust:
                 f"(Spearman {self.spearman:.2f} over {self.n}): train the supernet longer or by "
                 "another rule, or judge the best few by training them"
             )
+            if self.ceiling is not None and self.ceiling[1] < LITTLE:
+                found.append(
+                    f"one stand-alone training ranks them no better (Spearman "
+                    f"{self.ceiling[1]:.2f} with another): they differ by less than the noise; "
+                    "compare with more epochs or more validation rows"
+                )
         elif self.doubtful:
             found.append(
                 f"the interval of Spearman's correlation of inherited {self.metric} begins at "
@@ -134,6 +144,11 @@ class Trust:
             f"The one that shared weights put first loses {self.regret:.3g} to the best; one "
             f"picked at random {self.random_regret:.3g} on average.",
         ]
+        if self.ceiling is not None:
+            lines.append(
+                "One stand-alone training ranks as the others do with Kendall {:.2f}, Spearman "
+                "{:.2f}: the noise ceiling.".format(*self.ceiling)
+            )
         return "\n".join([*lines, *(f"Warning: {line}." for line in self.warnings)])
 
 
@@ -141,6 +156,7 @@ def trust(
     shared: Judge,
     *,
     n: int = 30,
+    repeats: int = 1,
     epochs: float | None = None,
     recipe: Recipe | None = None,
     limits: Mapping[str, Any] | None = None,
@@ -161,6 +177,8 @@ def trust(
     Args:
         shared: a `SharedWeights`.
         n: networks, at least 5; a few dozen for an interval that says something.
+        repeats: stand-alone trainings of each, with other seeds; from two on the noise ceiling is
+            measured.
         epochs: of each stand-alone training; None: the recipe's.
         recipe: of the stand-alone trainings.
         limits: cost -> bound: only networks within them are compared.
@@ -178,6 +196,7 @@ def trust(
     2020, arXiv:1902.08142 (that shared weights are to be judged by their rank correlation).
     """
     n = whole_number("n", n, least=LEAST)
+    repeats = whole_number("repeats", repeats)
     seed = whole_number("seed", seed, least=0)
     if not (isinstance(level, float) and 0 < level < 1):
         raise InputError(f"level must be above 0 and below 1, such as 0.9, got {level!r}")
@@ -186,29 +205,36 @@ def trust(
     chosen = _chosen(space, sizes, n, seed, architectures)
     recipe = recipe or Recipe()
     recipe = recipe if epochs is None else recipe.replace(epochs=epochs)
-    inherited, alone = [], []
+    inherited: list[float] = []
+    alone = np.zeros((repeats, len(chosen)))
     n_epochs = 0.0
     began = perf_counter()
     for k, arch in enumerate(chosen):
         inherited.append(next(iter(shared.score(arch).values())))
-        fitted = fit(
-            space.build(arch, seed=seed),
-            task,
-            recipe,
-            seed=seed,
-            device=device,
-            n_threads=n_threads,
-        )
-        alone.append(next(iter(fitted.metrics.values())))
-        n_epochs = fitted.n_epochs
+        for i in range(repeats):
+            fitted = fit(
+                space.build(arch, seed=seed + i),
+                task,
+                recipe,
+                seed=seed + i,
+                device=device,
+                n_threads=n_threads,
+            )
+            alone[i, k] = next(iter(fitted.metrics.values()))
+            n_epochs = fitted.n_epochs
         if progress is not None:
             progress(k + 1, len(chosen))
+    ceiling = None
+    if repeats > 1:
+        each = [_correlations(one, np.delete(alone, i, 0).mean(0)) for i, one in enumerate(alone)]
+        ceiling = (float(np.mean([e[0] for e in each])), float(np.mean([e[1] for e in each])))
     found = compared(
         metric=task.metric.name,
         maximize=task.metric.maximize,
         architectures=chosen,
         inherited=inherited,
-        alone=alone,
+        alone=alone.mean(axis=0).tolist(),
+        ceiling=ceiling,
         params=[sizes.costs(arch)["params"] for arch in chosen],
         level=level,
         seed=seed,
@@ -231,6 +257,7 @@ def compared(
     seed: int = 0,
     epochs: float = math.nan,
     seconds: float = math.nan,
+    ceiling: tuple[float, float] | None = None,
 ) -> Trust:
     """The figures of values that are there already; see `trust`.
 
@@ -274,6 +301,7 @@ def compared(
         params=tuple(float(v) for v in params),
         epochs=epochs,
         seconds=seconds,
+        ceiling=ceiling,
     )
 
 

@@ -141,8 +141,10 @@ def test_several_targets(shared):
 
 def test_trust_is_measured_kept_and_recorded(shared):
     own = pickle.loads(pickle.dumps(shared))
-    found = trust(own, n=5, epochs=1)
+    found = trust(own, n=5, epochs=1, repeats=2)
     assert own.trust is found
+    assert found.ceiling is not None
+    assert "noise ceiling" in str(found)
     assert found.n == len(set(found.architectures)) == 5
     assert found.inherited == tuple(own.score(a)["accuracy"] for a in found.architectures)
     assert "parameters" in str(found)
