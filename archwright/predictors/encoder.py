@@ -40,6 +40,8 @@ N_REFERENCE = 256
 CHUNK = 4_096
 MOST_OPERATIONS = 12
 OTHER = "other"
+LARGEST = 1e100
+"""Numbers whose squares and differences are still finite."""
 
 
 @dataclass(frozen=True)
@@ -107,6 +109,11 @@ class Encoder:
         *,
         custom: Mapping[str, Custom] | None = None,
     ) -> None:
+        if custom is not None and not isinstance(custom, Mapping):
+            raise InputError(
+                "custom must map the name of each group to a function of an architecture, such as "
+                f"custom={{'cost': cost_of}}, got {custom!r}"
+            )
         self.space = space
         self._custom = {name: _Own(name, given) for name, given in (custom or {}).items()}
         _check(space, features, self._custom)
@@ -440,12 +447,13 @@ class _Own:
         new = [a for a in dict.fromkeys(architectures) if a not in self._known]
         if new:
             rows = self._rows(new)
-            bad = ~np.isfinite(rows)
+            bad = ~(np.abs(rows) < LARGEST)
             if bad.any():
                 row, column = np.argwhere(bad)[0]
                 raise InputError(
                     f"custom feature {self._name!r}: {self.names[column]} of {new[row]!r} is "
-                    f"{rows[row, column]}: give a finite number for every architecture"
+                    f"{rows[row, column]}: give a finite number below {LARGEST:g} for every "
+                    "architecture"
                 )
             self._known.update(zip(new, rows, strict=True))
         return np.array([self._known[a] for a in architectures]).reshape(
@@ -454,7 +462,13 @@ class _Own:
 
     def _rows(self, architectures: list[Architecture]) -> Matrix:
         if isinstance(self._given, Columns):
-            rows = np.asarray(self._given.of(architectures), dtype=float)
+            try:
+                rows = np.asarray(self._given.of(architectures), dtype=float)
+            except Exception as error:
+                raise InputError(
+                    f"custom feature {self._name!r} failed for {len(architectures)} architectures, "
+                    f"the first of them {architectures[0]!r}: {type(error).__name__}: {error}"
+                ) from error
             if rows.shape != (len(architectures), len(self.names)):
                 raise InputError(
                     f"custom feature {self._name!r}: expected a matrix of "
@@ -463,7 +477,13 @@ class _Own:
             return rows
         found = []
         for architecture in architectures:
-            answer = self._given(architecture)
+            try:
+                answer = self._given(architecture)
+            except Exception as error:
+                raise InputError(
+                    f"custom feature {self._name!r} failed for {architecture!r}: "
+                    f"{type(error).__name__}: {error}"
+                ) from error
             told = answer if isinstance(answer, Mapping) else {self._name: answer}
             self.names = self.names or tuple(map(str, told))
             if tuple(map(str, told)) != self.names:

@@ -11,7 +11,7 @@ import numpy as np
 import numpy.typing as npt
 
 from archwright.errors import InputError, unknown_name, whole_number
-from archwright.predictors.encoder import Custom, Encoder, default_features
+from archwright.predictors.encoder import LARGEST, Custom, Encoder, default_features
 from archwright.predictors.tables import Model, Scaling, Table
 from archwright.predictors.targets import Scale, Targets
 from archwright.space import Architecture, Space
@@ -60,7 +60,8 @@ class Predictor:
     Args:
         space: the search space.
         model: one of these names, or an object with their method
-            (`archwright.predictors.tables.Model`).
+            (`archwright.predictors.tables.Model`); what its ``fit`` answers needs ``held_out``
+            (`archwright.predictors.tables.Fitted`) unless `calibrate` is False.
         features: the groups of features, see `archwright.predictors.encoder.Encoder`; None: those
             of `default_features`. For "gp" and "gcn", which read the cells themselves, None only.
         custom: features of one's own, such as proxy scores or costs: name of the group -> a
@@ -80,6 +81,10 @@ class Predictor:
         UnknownNameError: an unknown model or group of features.
         MissingExtraError: the model needs a library that is not installed.
         InputError: an option that the model or the space has no use for.
+
+    Means are kept within the range of the values that were fitted to, extended on both sides by
+    their standard deviation: beyond that nothing was seen, and lines lead anywhere. `rank` does not
+    need that, and orders what lies beyond, too.
 
     >>> from archwright.space import Choice
     >>> space = Space({f"layer.{i}": Choice((8, 16, 32)) for i in range(4)})
@@ -108,6 +113,13 @@ class Predictor:
             raise InputError(f"space must be a Space, got {space!r}")
         if targets not in ("ranks", "values"):
             raise unknown_name("scale of targets", targets, ("ranks", "values"))
+        if not isinstance(model, str) and (
+            isinstance(model, type) or not callable(getattr(model, "fit", None))
+        ):
+            raise InputError(
+                f"model must be one of {', '.join(MODELS)}, or an object with a method "
+                f"fit(table, targets, seed=...) (archwright.predictors.tables.Model), got {model!r}"
+            )
         self.space = space
         self.seed = whole_number("seed", seed, least=0)
         self.name = model if isinstance(model, str) else type(model).__name__
@@ -250,6 +262,12 @@ class Predictor:
                 f"expected one value for each architecture, got {len(listed)} architectures and "
                 f"{len(numbers)} values"
             )
+        large = [i for i, v in enumerate(numbers) if LARGEST <= abs(v) < math.inf]
+        if large:
+            raise InputError(
+                f"values must be below {LARGEST:g} in size, got {numbers[large[0]]:g} (number "
+                f"{large[0]}): give their logarithms, or another unit"
+            )
         bad = [i for i, value in enumerate(numbers) if not math.isfinite(value)]
         if bad:
             raise InputError(
@@ -284,6 +302,13 @@ class Predictor:
         self._seen, self._values = listed, values
         self.calibration = None
         if self._calibrate:
+            if not callable(getattr(self._fitted, "held_out", None)):
+                self._fitted = None
+                raise InputError(
+                    f"what {self.name}.fit answers has no method held_out() (mean and standard "
+                    "deviation of each architecture as if it had not been seen), from which "
+                    "deviations are calibrated: add it, or give calibrate=False"
+                )
             mean, deviation = self._fitted.held_out()
             self.calibration = _calibration(mean, deviation, targets)
         return self

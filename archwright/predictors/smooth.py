@@ -39,8 +39,10 @@ class Ridge:
         u, s, vt = np.linalg.svd(rows - centre, full_matrices=False)
         y = targets - mean
         best: tuple[float, Any] | None = None
-        for penalty in self.penalties:
-            alpha = penalty * float((s**2).mean()) + 1e-12
+        size = float((s**2).mean())
+        # Of one architecture, however often, nothing is learnt of the others but the mean.
+        alphas = [penalty * size + 1e-12 for penalty in self.penalties] if size > 1e-12 else [1.0]
+        for alpha in alphas:
             shrunk = s**2 / (s**2 + alpha)
             leverage = np.minimum((u**2) @ shrunk + 1 / len(y), 1 - 1e-9)
             error = (y - u @ (shrunk * (u.T @ y))) / (1 - leverage)

@@ -94,12 +94,18 @@ class Targets:
     def back(self, mean: Matrix, deviation: Matrix) -> tuple[Matrix, Matrix]:
         """Mean and standard deviation of the value where the target is normal.
 
+        Values are taken to be at most as far beyond the known ones as these are apart, and a mean
+        by their standard deviation.
+
         Args:
             mean: predicted means of the target, n.
             deviation: predicted standard deviations, n.
         """
+        low, high = self.values[0], self.values[-1]
         nodes = self.at(mean[:, None] + deviation[:, None] * _NODES)
+        nodes = np.clip(nodes, low - (high - low), high + (high - low))
         weights = _WEIGHTS / _WEIGHTS.sum()
         middle = nodes @ weights
         spread = np.sqrt(((nodes - middle[:, None]) ** 2) @ weights)
-        return middle, spread
+        own = self.values.std()
+        return np.clip(middle, low - own, high + own), spread
