@@ -200,7 +200,7 @@ class DynamicTree:
         for path in arch:
             if path not in found.values:
                 return f"{path}: the architecture that the other values describe has no such " + (
-                    f"decision; it has {', '.join(found.values)}"
+                    f"decision; it has {', '.join(found.values) or 'none'}"
                 ), None
         for limit in found.limits:
             problem = limit.problem(found.values)

@@ -34,9 +34,13 @@ def check_scaled(
         if what not in SCALES:
             raise SpaceError(f"scaled: {name!r} must be 'width' or 'depth', got {what!r}")
         if name not in values:
-            raise SpaceError(
-                f"scaled: {name!r} is no argument of the constructor; it has {', '.join(values)}"
+            has = (
+                f"it has {', '.join(values)}"
+                if values
+                else "it takes none: give it one that holds a width or a depth, such as "
+                "def __init__(self, channels=32), or leave scaled out"
             )
+            raise SpaceError(f"scaled: {name!r} is no argument of the constructor; {has}")
         if not _is_number(values[name]):
             raise SpaceError(
                 f"scaled: the argument {name!r} must hold a number to be scaled, got "

@@ -237,3 +237,13 @@ def test_the_share_that_is_named_instead_is_enough():
         train.check_fidelity(aw.Fidelity(data=0.05), aw.Space({"a": aw.choice([1, 2])}))
     named = float(re.search(r"take data=(\S+) or", str(refused.value)).group(1))
     train.check_fidelity(aw.Fidelity(data=named), aw.Space({"a": aw.choice([1, 2])}))
+
+
+def test_a_constructor_without_arguments_has_nothing_to_scale():
+    class Plain(nn.Module):
+        def __init__(self):
+            super().__init__()
+            self.body = aw.linear(4, aw.choice("width", [4, 8]))
+
+    with pytest.raises(SpaceError, match="it takes none: give it one"):
+        aw.ModelSpace(Plain, scaled={"chan": "width"})
