@@ -67,14 +67,18 @@ def test_one_architecture_several_times_says_little_of_others(model, targets):
 @pytest.mark.parametrize("model", ["auto", "extra_trees", "ridge", "sum_gp"])
 @pytest.mark.parametrize("targets", ["ranks", "values"])
 def test_means_stay_near_what_was_seen(model, targets):
-    rng = np.random.default_rng(0)
-    values = np.where(rng.random(12) < 0.3, 0.1, 0.92) - 0.01 * rng.random(12)
-    predictor = Predictor(SPACE, model=model, targets=targets).fit(SEEN, values)
+    # One of them failed to learn: the slope below it leads to accuracies of -3.
+    rng = np.random.default_rng(2)
+    seen = [SPACE.sample(seed=2000 + seed) for seed in range(8)]
+    values = np.sort(0.92 - 0.02 * rng.random(8))
+    values[0] = 0.1
+    values = rng.permutation(values)
+    predictor = Predictor(SPACE, model=model, targets=targets).fit(seen, values)
     mean, deviation = predictor.predict(OTHERS)
     own = np.unique(values).std()
     assert values.min() - own <= mean.min()
     assert mean.max() <= values.max() + own
-    assert deviation.max() <= 3 * np.ptp(values)
+    assert deviation.max() <= 1.5 * np.ptp(values)  # half of the width of what is thought possible
 
 
 def test_the_order_beyond_what_was_seen_is_kept():
