@@ -8,6 +8,7 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor, nn
 from torch.nn.modules.conv import _ConvNd
+from torch.nn.parameter import UninitializedTensorMixin
 
 from archwright.errors import InputError
 from archwright.nn.twin import centred, leading
@@ -62,7 +63,8 @@ def inherit(model: nn.Module, parent: nn.Module) -> Inheritance:
         How much was inherited.
 
     Raises:
-        InputError: one of them is no module, or both are the same.
+        InputError: one of them is no module, both are the same, or a lazy layer of one has no
+            weights yet.
 
     >>> parent = nn.Sequential(nn.Linear(4, 8), nn.ReLU(), nn.Linear(8, 2))
     >>> model = nn.Sequential(nn.Linear(4, 16), nn.ReLU(), nn.Linear(16, 2))
@@ -73,6 +75,13 @@ def inherit(model: nn.Module, parent: nn.Module) -> Inheritance:
     51% of the parameters inherited
     """
     check_pair(model, parent)
+    for role, one in (("model", model), ("parent", parent)):
+        lazy = [n for n, p in one.named_parameters() if isinstance(p, UninitializedTensorMixin)]
+        if lazy:
+            raise InputError(
+                f"the {role} has lazy layers without weights ({', '.join(lazy[:3])}): call it on a "
+                "batch first"
+            )
     theirs = dict(parent.named_modules())
     n_all = n_inherited = 0
     by_module: dict[str, float] = {}

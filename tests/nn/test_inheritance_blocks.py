@@ -6,6 +6,7 @@ import pytest
 import torch
 from torch import Tensor, nn
 
+from archwright.errors import InputError
 from archwright.nn import inherit
 
 
@@ -54,3 +55,8 @@ def test_projection_by_projection(sizes: tuple[int, int]) -> None:
         for mine, given in pairs:
             some = (slice(e), slice(e))[: mine.ndim]
             assert torch.equal(mine[some], given[some])
+
+
+def test_layers_without_weights_yet_are_refused() -> None:
+    with pytest.raises(InputError, match=r"the model has lazy layers .*\(weight, bias\)"):
+        inherit(nn.LazyLinear(4), nn.Linear(4, 4))
