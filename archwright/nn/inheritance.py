@@ -8,7 +8,7 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor, nn
 from torch.nn.modules.conv import _ConvNd
-from torch.nn.parameter import UninitializedTensorMixin
+from torch.nn.parameter import is_lazy
 
 from archwright.errors import InputError
 from archwright.nn.twin import centred, leading
@@ -76,7 +76,7 @@ def inherit(model: nn.Module, parent: nn.Module) -> Inheritance:
     """
     check_pair(model, parent)
     for role, one in (("model", model), ("parent", parent)):
-        lazy = [n for n, p in one.named_parameters() if isinstance(p, UninitializedTensorMixin)]
+        lazy = [n for n, p in one.named_parameters() if is_lazy(p)]
         if lazy:
             raise InputError(
                 f"the {role} has lazy layers without weights ({', '.join(lazy[:3])}): call it on a "
