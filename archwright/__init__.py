@@ -86,7 +86,15 @@ _HOMES = {
     ),
     "archwright.proxies": ("ZeroCost",),
     "archwright.runs.differentiable": ("differentiable",),
-    "archwright.runs": ("FidelityCheck", "check_fidelity", "load", "resume", "search"),
+    "archwright.runs": (
+        "FidelityCheck",
+        "check_fidelity",
+        "load",
+        "resume",
+        "search",
+        "search_targets",
+    ),
+    "archwright.supernet": ("train_supernet",),
     "archwright.export": ("load_exported",),
 }
 _HOME_OF = {name: home for home, names in _HOMES.items() for name in names}
