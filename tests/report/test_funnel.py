@@ -73,7 +73,7 @@ def test_the_table_shows_agreement_and_what_was_passed_over():
             {"name": "b", **base, "agreement": None, "n_agreement": 0, "passed_over": None},
         ]
     )
-    assert rows[0][4:] == ("-0.50 of 9", "passed over 2 times: why")
+    assert rows[0][4:] == ("-0.50 of 9", "passed over 2 times, so that chance cut there: why")
     assert rows[1][4:] == ("-", "")
 
 
