@@ -195,6 +195,7 @@ def _listed(history: History, most: int) -> list[Architecture] | None:
 
 
 def features_in(history: History) -> Features:
+    """The features of a history's space, made once."""
     return remembered(history, _FEATURES, lambda: features_of(history.space))
 
 
