@@ -76,7 +76,7 @@ def is_fast(cell: ElasticCell, plan: MixedPlan, inputs: tuple[Tensor, ...]) -> b
     n_known = 0
     for module in _modules(cell, plan):
         layers = layers_of(module)
-        if layers and _changes(layers[0]):
+        if layers and _begins_in_place(layers[0]):
             return False  # in place: what the others read depends on when they read it
         n_known += any(type(x) in (nn.Conv2d, nn.BatchNorm2d, *_POOLS) for x in layers)
     return n_known > 0
@@ -107,11 +107,14 @@ def _hooked(module: nn.Module) -> bool:
     return any(getattr(module, name, None) for name in _HOOKS)
 
 
-def _changes(module: nn.Module) -> bool:
-    """Whether a module may change its input."""
-    if type(module) in (nn.Conv2d, nn.BatchNorm2d, *_POOLS) and not _hooked(module):
-        return False
+def _begins_in_place(module: nn.Module) -> bool:
+    """Whether a module says that it changes its input, which plain operations would share."""
     return any(getattr(part, "inplace", False) for part in module.modules())
+
+
+def _may_change(module: nn.Module) -> bool:
+    """Whether a module may change its input: any that is not known to leave it alone."""
+    return type(module) not in (nn.Conv2d, nn.BatchNorm2d, *_POOLS) or _hooked(module)
 
 
 def fast(
@@ -189,6 +192,8 @@ class _Run:
                 self._known[key] = layers[i](x) if begun[0] is not nn.ReLU else F.relu(x)
             x = self._known[key]
             i += 1
+        # What other operations read, too; a module may hand it on as it is, for the next to change.
+        kept = x.untyped_storage().data_ptr() if i else None
         while i < len(layers):
             layer = layers[i]
             after = layers[i + 1 : i + 4]
@@ -202,7 +207,7 @@ class _Run:
             if _is_depthwise(layer):
                 n_read, x = self._convolved(layers[i : i + 2], key, x, None)
             else:
-                if key is not None and _changes(layer):
+                if _may_change(layer) and x.untyped_storage().data_ptr() == kept:
                     x = x.clone()
                 n_read, x = 1, layer(x)
             i, key = i + n_read, None

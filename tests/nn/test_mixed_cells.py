@@ -402,3 +402,44 @@ def test_gradcheck(kernels: str) -> None:
             return supernet(x).square().mean()
 
     assert torch.autograd.gradcheck(output, [mixture.weights[path] for path in paths])
+
+
+class AddsInPlace(nn.Module):
+    def forward(self, x):
+        x += 1.0
+        return x
+
+
+class HandsOn(nn.Module):
+    def forward(self, x):
+        return x
+
+
+@pytest.mark.parametrize(
+    "odd",
+    [
+        lambda: nn.Sequential(nn.AvgPool2d(3, 1, 1), nn.Dropout(0.5), nn.SiLU(inplace=True)),
+        lambda: nn.Sequential(nn.ReLU(), AddsInPlace()),
+        lambda: nn.Sequential(nn.ReLU(), HandsOn(), nn.Hardswish(inplace=True)),
+    ],
+)
+@pytest.mark.parametrize("odd_first", [True, False])
+def test_what_operations_share_is_changed_by_none_of_them(odd, odd_first):
+    shared = {
+        "pool": lambda: nn.Sequential(nn.AvgPool2d(3, 1, 1), nn.Conv2d(4, 4, 1)),
+        "relu": lambda: nn.Sequential(nn.ReLU(), nn.Conv2d(4, 4, 1)),
+    }
+    options = {"odd": odd, **shared} if odd_first else {**shared, "odd": odd}
+
+    def net():
+        return aw.cell("c", options, nodes=2)
+
+    supernet = aw.ModelSpace(net).supernet(seed=0).double().eval()
+    x = torch.randn(2, 4, 6, 6, dtype=torch.float64, generator=torch.Generator().manual_seed(0))
+    third = torch.full((3,), 1 / 3, dtype=torch.float64)
+    weights = Mixture({f"c/{edge}": third for edge in ("0-1", "0-2", "1-2")})
+    with torch.no_grad(), supernet.mixed(weights):
+        found = supernet(x)
+        with mixed_cells.reference():
+            wanted = supernet(x)
+    assert torch.allclose(found, wanted, rtol=1e-12, atol=1e-12)
