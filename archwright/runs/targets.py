@@ -54,7 +54,8 @@ def search_targets(
     if not isinstance(targets, Mapping) or not targets:
         raise InputError(f"targets must map at least one name to its limits, got {targets!r}")
     for name, limits in targets.items():
-        if not isinstance(name, str) or not name or "/" in name or not isinstance(limits, Mapping):
+        named = isinstance(name, str) and name not in ("", ".", "..") and "/" not in name
+        if not named or not isinstance(limits, Mapping):
             raise InputError(
                 f"a target is a name and a mapping of limits, such as 'phone': {{'flops': '5M'}}, "
                 f"got {name!r}: {limits!r}"

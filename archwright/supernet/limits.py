@@ -48,7 +48,7 @@ def derive_within(
                     continue
                 for k, value in enumerate(values):
                     own = sum(entries[j] for j in value) if isinstance(value, tuple) else entries[k]
-                    values[value] -= price * own / bound
+                    values[value] -= price * own / max(bound, 1e-12)
         return changed
 
     def best(price: float) -> list[Architecture]:

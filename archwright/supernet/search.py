@@ -149,7 +149,12 @@ def _staged(
     allowed: dict[str, tuple[int, ...]] = {}
     trajectory: list[dict[str, Any]] = []
     search = None
-    left = settings.epochs
+    if settings.epochs < len(method.stages):
+        raise InputError(
+            f"{method.name} has {len(method.stages)} stages, each of at least one epoch, got "
+            f"epochs={settings.epochs}"
+        )
+    left, seconds = settings.epochs, settings.seconds
     steps = math.ceil(len(task.train) / 2 / settings.batch_size) * settings.epochs
     settings = replace(settings, speed=settings.speed_for(steps))
     for i, stage in enumerate(method.stages):
@@ -168,7 +173,12 @@ def _staged(
             _deep(space, stage),
             task,
             own,
-            replace(settings, epochs=epochs, seed=settings.seed + i),
+            replace(
+                settings,
+                epochs=epochs,
+                seed=settings.seed + i,
+                seconds=None if seconds is None else seconds * epochs / settings.epochs,
+            ),
             allowed=allowed,
         )
         trajectory += _go_on(search, folder, f"search-{i + 1}.pt", on_epoch)

@@ -149,7 +149,7 @@ def train_supernet(
         identity = {
             "space": space.fingerprint,
             "data": task.fingerprint,
-            "rule": repr(chosen),
+            "rule": _described(chosen),
             "recipe": recipe.to_dict(),
             "limits": {name: _plain(value) for name, value in sizes.limits.items()},
             "seed": seed,
@@ -336,3 +336,12 @@ def _synchronize(device: torch.device) -> None:
 
 def _plain(value: Any) -> Any:
     return list(value) if isinstance(value, tuple) else value
+
+
+def _described(rule: Any) -> str:
+    """What a rule is, the same in every process: an object's default text has its address in it."""
+    text = repr(rule)
+    if " object at 0x" not in text:
+        return text
+    kind = type(rule)
+    return f"{kind.__module__}.{kind.__qualname__}({sorted(vars(rule).items())!r})"

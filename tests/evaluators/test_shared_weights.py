@@ -135,6 +135,9 @@ def test_several_targets(shared):
     assert found["medium"].best.metrics["params"] <= 200
     with pytest.raises(InputError, match="at least one"):
         search_targets(SPACE, shared, {})
+    for name in (".", "..", "a/b"):
+        with pytest.raises(InputError, match="a target is a name"):
+            search_targets(SPACE, shared, {name: {"params": "20k"}})
     with pytest.raises(InputError, match="leave limits= out"):
         search_targets(SPACE, shared, targets, limits={})
 

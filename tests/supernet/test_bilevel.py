@@ -193,3 +193,19 @@ def test_wrong_settings() -> None:
     fixed = aw.ModelSpace(lambda: nn.Sequential(nn.Flatten(), nn.Linear(36, 3)))
     with pytest.raises(InputError, match="no decision"):
         relaxed_search(fixed, TASK)
+
+
+def test_stages_share_the_time_and_need_an_epoch_each(monkeypatch):
+    given = []
+
+    class Noted(Bilevel):
+        def __init__(self, space, task, method, settings, **options):
+            given.append(settings.seconds)
+            super().__init__(space, task, method, settings, **options)
+
+    monkeypatch.setattr("archwright.supernet.search.Bilevel", Noted)
+    relaxed_search(SPACE, TASK, "p-darts", Settings(epochs=6, batch_size=24, seconds=60.0))
+    assert len(given) == 3
+    assert sum(given) == pytest.approx(60.0)
+    with pytest.raises(InputError, match="3 stages"):
+        relaxed_search(SPACE, TASK, "p-darts", Settings(epochs=2, batch_size=24))

@@ -17,7 +17,7 @@ from archwright.supernet.checkpoints import FILE
 from archwright.supernet.rules import Enas, Pass, ProgressiveShrinking, Sandwich, StrictFairness
 from archwright.supernet.sizes import Sizes
 from archwright.supernet.trainer import Trainer
-from archwright.supernet.training import train_supernet
+from archwright.supernet.training import _described, train_supernet
 from archwright.training import Recipe, distillation_loss
 from tests.supernet import shared_toys
 
@@ -92,7 +92,7 @@ torch.set_num_threads(1)
 sys.path.insert(0, {root!r})
 from archwright.supernet.sizes import Sizes
 from archwright.supernet.trainer import Trainer
-from archwright.supernet.training import train_supernet
+from archwright.supernet.training import _described, train_supernet
 from archwright.training import Recipe, distillation_loss
 from tests.supernet import shared_toys
 train_supernet(shared_toys.space(), shared_toys.task(), rule="sandwich", epochs=15, seed=1,
@@ -201,3 +201,16 @@ def test_errors_before_any_work():
         train(recipe=Recipe(precision="bf16"))
     with pytest.raises(InputError, match="seconds"):
         train(seconds=0)
+
+
+class Narrow:
+    """A rule with nothing but what it needs: its text has its address in it."""
+
+    def __init__(self, width):
+        self.width = width
+
+
+def test_a_rule_without_a_text_is_the_same_in_another_process():
+    one, same, other = _described(Narrow(2)), _described(Narrow(2)), _described(Narrow(4))
+    assert one == same != other
+    assert "Narrow" in one
