@@ -147,6 +147,11 @@ class Bilevel:
         allowed: Mapping[str, tuple[int, ...]] | None = None,
         found: Relaxable | None = None,
     ) -> None:
+        if method.perturbation and method.adversarial and settings.checkpointing:
+            raise InputError(
+                f"{method.name} looks for its perturbation by gradients, which checkpointing=True "
+                "does not keep: leave checkpointing out, or take 'sdarts'"
+            )
         self.space, self.task, self.method, self.settings = space, task, method, settings
         self.device = resolve_device(settings.device)
         self.single = method.order == "single"
@@ -356,7 +361,8 @@ class Bilevel:
             )
         with self.supernet.mixed(mixture):
             loss = self._loss(batch)
-            loss.backward()
+            if loss.requires_grad:  # beside frozen layers a drawn path may have nothing to learn
+                loss.backward()
         nn.utils.clip_grad_norm_(self.weights, self.method.clip_norm)
         self.optimizer.step()
         self.optimizer.zero_grad(set_to_none=True)

@@ -209,3 +209,26 @@ def test_stages_share_the_time_and_need_an_epoch_each(monkeypatch):
     assert sum(given) == pytest.approx(60.0)
     with pytest.raises(InputError, match="3 stages"):
         relaxed_search(SPACE, TASK, "p-darts", Settings(epochs=2, batch_size=24))
+
+
+def frozen():
+    head = nn.Linear(3, 3).requires_grad_(False)
+    options = {"conv": lambda: aw.conv2d(1, 3, kernel=3), "pool": lambda: Tripled()}
+    return nn.Sequential(aw.layer("op", options), nn.AdaptiveAvgPool2d(1), nn.Flatten(), head)
+
+
+class Tripled(nn.Module):
+    def forward(self, x):
+        return x.repeat(1, 3, 1, 1)
+
+
+@pytest.mark.parametrize("method", ["gdas", "proxyless"])
+def test_a_drawn_path_with_nothing_to_learn_is_no_error(method):
+    settings = Settings(epochs=2, batch_size=8)
+    found = relaxed_search(aw.ModelSpace(frozen), TASK, method, settings)
+    assert len(found.trajectory) == 2
+
+
+def test_adversarial_perturbation_and_checkpointing_exclude_each_other():
+    with pytest.raises(InputError, match="leave checkpointing out"):
+        relaxed_search(SPACE, TASK, "sdarts-adv", Settings(epochs=1, checkpointing=True))
