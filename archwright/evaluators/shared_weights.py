@@ -6,6 +6,7 @@ import hashlib
 from collections.abc import Mapping, Sequence
 from copy import deepcopy
 from dataclasses import dataclass
+from threading import RLock
 from time import perf_counter
 from typing import TYPE_CHECKING, Any
 
@@ -129,6 +130,8 @@ class SharedWeights:
         lay_out(self.supernet, torch.contiguous_format)
         self._ready: dict[str, _Ready] = {}
         self._scores: dict[Any, dict[str, float]] = {}
+        # A supernet computes one architecture at a time, whatever thread asks.
+        self._lock = RLock()
         self._check_fits()
 
     @classmethod
@@ -151,7 +154,12 @@ class SharedWeights:
         return cls(train_supernet(space, task, **how), task, **(evaluator or {}))
 
     def __getstate__(self) -> dict[str, Any]:
-        return {**self.__dict__, "_ready": {}, "_scores": {}}
+        kept = {name: value for name, value in self.__dict__.items() if name != "_lock"}
+        return {**kept, "_ready": {}, "_scores": {}}
+
+    def __setstate__(self, state: dict[str, Any]) -> None:
+        self.__dict__.update(state)
+        self._lock = RLock()
 
     # -- what a search asks ---------------------------------------------------------------
 
@@ -259,14 +267,15 @@ class SharedWeights:
             NotFinite: an output is NaN or infinite.
         """
         checked: Architecture = self.space.check(arch)
-        if checked not in self._scores:
-            ready = self._on(device)
-            with threads(n_threads), torch.no_grad(), ready.supernet.active(checked):
-                outputs = ready.outputs(self.task)
-            if len(self._scores) >= N_REMEMBERED:
-                self._scores.clear()
-            self._scores[checked] = score(self.task, outputs.cpu(), ready.y)
-        return dict(self._scores[checked])
+        with self._lock:
+            if checked not in self._scores:
+                ready = self._on(device)
+                with threads(n_threads), torch.no_grad(), ready.supernet.active(checked):
+                    outputs = ready.outputs(self.task)
+                if len(self._scores) >= N_REMEMBERED:
+                    self._scores.clear()
+                self._scores[checked] = score(self.task, outputs.cpu(), ready.y)
+            return dict(self._scores[checked])
 
     def extract(self, arch: Mapping[str, Any]) -> nn.Module:
         """The network of an architecture, plain torch, with its weights and its own statistics.
@@ -276,8 +285,9 @@ class SharedWeights:
         Args:
             arch: an architecture of the supernet's space.
         """
-        ready = self._on("cpu")
-        model = calibrate(ready.supernet, arch, ready.batches)
+        with self._lock:
+            ready = self._on("cpu")
+            model = calibrate(ready.supernet, arch, ready.batches)
         lay_out(model, torch.contiguous_format)
         return model.requires_grad_(True)
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import pickle
+from concurrent.futures import ThreadPoolExecutor
 
 import pytest
 import torch
@@ -197,3 +198,13 @@ def test_errors_before_any_work(shared):
     candidate = Candidate(SPACE, SPACE.default, staged=True)
     with pytest.raises(InputError, match="one budget"):
         shared.evaluate(candidate)
+
+
+def test_threads_that_share_an_evaluator_get_the_right_figures(shared):
+    architectures = list({SPACE.sample(seed=i): None for i in range(30)})
+    alone = pickle.loads(pickle.dumps(shared))
+    wanted = [alone.score(a) for a in architectures]
+    together = pickle.loads(pickle.dumps(shared))
+    with ThreadPoolExecutor(4) as pool:
+        found = list(pool.map(together.score, architectures))
+    assert found == wanted
