@@ -15,6 +15,7 @@ import torch
 from torch import Tensor, nn
 
 from archwright.errors import InputError, LedgerError, whole_number
+from archwright.hardware.kinds import COSTS
 from archwright.nn import ModelSpace, Supernet, seeded
 from archwright.nn.containers import ElasticLayer
 from archwright.nn.contexts import threads
@@ -512,7 +513,7 @@ class Bilevel:
             "speed": settings.speed,
             "seed": settings.seed,
             "allowed": {path: list(p) for path, p in self.strengths.allowed.items()},
-            "cost": repr(settings.cost),
+            "cost": _described(settings.cost),
             "cost_weight": settings.cost_weight,
         }
 
@@ -554,6 +555,14 @@ class Bilevel:
         self.trajectory = list(state["trajectory"])
         self.baseline, self.first_cost = state["baseline"], state["first_cost"]
         self.seconds, self.stopped = state["seconds"], state["stopped"]
+
+
+def _described(cost: ExpectedCost | None) -> str | None:
+    """A cost for the identity; what was measured comes out a little different each time."""
+    known = None if cost is None else COSTS.get(cost.name)
+    if cost is not None and known is not None and known.needs_measurement:
+        return f"{cost.name}, measured, of {sorted(cost.table)}"
+    return None if cost is None else repr(cost)
 
 
 def _keep_scales(supernet: Supernet) -> None:

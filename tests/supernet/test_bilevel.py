@@ -11,7 +11,7 @@ from torch import nn
 
 import archwright as aw
 from archwright.errors import InputError, LedgerError
-from archwright.supernet import METHODS, Bilevel, Settings, relaxed_search
+from archwright.supernet import METHODS, Bilevel, ExpectedCost, Settings, relaxed_search
 from archwright.supernet.bilevel import load_state, save_state
 from archwright.supernet.unrolled import unrolled_gradient
 from archwright.supernet.watch import Eigenvalue, Skips, as_stop
@@ -232,3 +232,16 @@ def test_a_drawn_path_with_nothing_to_learn_is_no_error(method):
 def test_adversarial_perturbation_and_checkpointing_exclude_each_other():
     with pytest.raises(InputError, match="leave checkpointing out"):
         relaxed_search(SPACE, TASK, "sdarts-adv", Settings(epochs=1, checkpointing=True))
+
+
+def test_a_cost_that_is_measured_anew_goes_on(tmp_path):
+    def search(name, entry):
+        cost = ExpectedCost(name, 1.0, {"width": (entry, 2.0)})
+        settings = Settings(epochs=1, batch_size=24, cost=cost)
+        return relaxed_search(SPACE, TASK, "darts", settings, folder=tmp_path / name)
+
+    first = search("latency_ms", 1.0)
+    assert search("latency_ms", 1.01).architectures == first.architectures
+    search("params", 1.0)
+    with pytest.raises(LedgerError, match="another space, task, method or setting"):
+        search("params", 1.01)
