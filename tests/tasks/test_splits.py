@@ -26,7 +26,7 @@ def test_a_deal_is_a_partition_and_every_class_is_in_train(counts, validation, t
     for part, fraction in zip(parts[1:], (validation, test), strict=True):
         assert len(part) <= round(n * fraction)
         dealt = np.bincount(labels[part], minlength=len(counts))
-        assert (np.abs(dealt - np.array(counts) * fraction) <= 1 + 1e-9).all() or min(counts) < 3
+        assert (np.abs(dealt - np.array(counts) * fraction) <= 1 + 1e-9).all() or min(counts) < 4
 
 
 def test_a_deal_has_the_size_that_was_asked_for():
