@@ -19,6 +19,7 @@ os.environ.setdefault("OMP_NUM_THREADS", "1")
 
 import argparse
 import json
+import math
 import statistics
 import time
 from random import Random
@@ -156,6 +157,8 @@ def replay(space, table, strategy, seed, times):
 
 
 def report(args):
+    from scipy.stats import spearmanr
+
     times = (5, 10, 20)
     space, table = read(args.table)
     full = [(row["9"]["loss"], row["9"]["accuracy"]) for row in table.values()]
@@ -164,6 +167,15 @@ def report(args):
         f"{args.table}: {len(table)} networks, loss in full {least:.3f} (best), "
         f"{statistics.median(x for x, _ in full):.3f} (median); {args.seeds} seeds"
     )
+    losses = [row["9"]["loss"] for row in table.values()]
+    agree = {f"{b} epochs": [row[str(b)]["loss"] for row in table.values()] for b in BUDGETS[:-1]}
+    for name in (*SCORES, "vkdnw_entropy"):
+        agree[name] = [-row["scores"].get(name, math.nan) for row in table.values()]
+    shown = (
+        f"{name} {spearmanr(values, losses, nan_policy='omit').statistic:.2f}"
+        for name, values in agree.items()
+    )
+    print("rank correlation with the loss in full: " + ", ".join(shown))
     print(
         f"{'loss above the best, median / 90th percentile':32s}"
         + "".join(f"after {t:>2} trainings    " for t in times)

@@ -71,12 +71,16 @@ def screened(cascade: Cascade, history: History, index: int, start: int) -> Scre
 def entrants_of(cascade: Cascade, history: History, index: int) -> Iterator[Proposal]:
     """What a round's cheap stages let through and was not started yet, in order."""
     for entrant in cascade.screening(history, index).entrants:
-        architecture = history.space.check(
-            {k: tuple(v) if isinstance(v, list) else v for k, v in entrant["architecture"].items()}
-        )
+        architecture = history.space.check(_architecture(entrant))
         if history.is_new(architecture):
             origin = "random" if entrant["explored"] else "cascade"
             yield Proposal(architecture, origin=origin, parent=entrant["parent"])
+
+
+def _architecture(entrant: dict[str, Any]) -> Architecture:
+    """An entrant's architecture, of which JSON has made lists of tuples."""
+    values = entrant["architecture"].items()
+    return Architecture({k: tuple(v) if isinstance(v, list) else v for k, v in values})
 
 
 def _screen(cascade: Cascade, history: History, index: int, start: int) -> dict[str, Any]:
@@ -233,9 +237,7 @@ def agreement_pairs(
     while (kept := history.kept.get(f"cascade.{index}")) is not None:
         for entrant in kept["entrants"]:
             if name in entrant["scores"]:
-                values = entrant["architecture"].items()
-                plain = {k: tuple(v) if isinstance(v, list) else v for k, v in values}
-                result = results.get(Architecture(plain))
+                result = results.get(_architecture(entrant))
                 if result is not None:
                     pairs.append((entrant["scores"][name], result))
         index += 1

@@ -168,28 +168,11 @@ def order(values: Sequence[float]) -> list[int]:
 def rank_correlation(first: Sequence[float], second: Sequence[float]) -> float | None:
     """Spearman's, ties at their mean rank; None for fewer than three or where all are equal.
 
-    >>> rank_correlation([1.0, 2.0, 3.0], [1.0, 4.0, 9.0])
+    >>> round(rank_correlation([1.0, 2.0, 3.0], [1.0, 4.0, 9.0]), 6)
     1.0
     """
-    if len(first) < 3:
+    if len(first) < 3 or len(set(first)) == 1 or len(set(second)) == 1:
         return None
-    a, b = _ranks(first), _ranks(second)
-    mean = (len(a) - 1) / 2
-    below = math.sqrt(sum((x - mean) ** 2 for x in a) * sum((y - mean) ** 2 for y in b))
-    if below == 0:
-        return None
-    return sum((x - mean) * (y - mean) for x, y in zip(a, b, strict=True)) / below
+    from scipy.stats import spearmanr
 
-
-def _ranks(values: Sequence[float]) -> list[float]:
-    ordered = sorted(range(len(values)), key=lambda i: values[i])
-    ranks = [0.0] * len(values)
-    start = 0
-    while start < len(ordered):
-        end = start
-        while end < len(ordered) and values[ordered[end]] == values[ordered[start]]:
-            end += 1
-        for i in ordered[start:end]:
-            ranks[i] = (start + end - 1) / 2
-        start = end
-    return ranks
+    return float(spearmanr(first, second).statistic)

